@@ -1,0 +1,82 @@
+package tocsin
+
+import "time"
+
+// Delivery is the level of one target of an incident: what was posted there and
+// which revision of the incident it shows.
+type Delivery struct {
+	// Target names the place: "slack:#incidents", "pagerduty:platform/0".
+	Target string `json:"target"`
+	// Detail targets show every change; the others only changes of state.
+	Detail bool `json:"detail,omitempty"`
+	// Revision of the incident that the target shows; 0: nothing yet.
+	Revision uint64 `json:"revision"`
+	// State and Severity that the target shows, for providers that are told of
+	// transitions.
+	State    State    `json:"state,omitempty"`
+	Severity Severity `json:"severity,omitempty"`
+	// Ref is the provider's handle of what was posted: Slack's "channel/ts",
+	// PagerDuty's dedup key. Empty: nothing is known to be posted.
+	Ref string `json:"ref,omitempty"`
+	// Digest is true when Ref is a message that tells of many incidents.
+	Digest bool `json:"digest,omitempty"`
+	// Told is the sequence number of the last event that went into the thread.
+	Told uint64 `json:"told,omitempty"`
+	// Since is when the target began to lag; it means nothing while it does not.
+	Since time.Time `json:"since"`
+	// DeliveredAt is when the target was last brought up to date.
+	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
+	// Attempts counts the failures since the last success.
+	Attempts uint32 `json:"attempts,omitempty"`
+	// Error is the last failure, in the provider's own words, without secrets.
+	Error string `json:"error,omitempty"`
+	// Failed deliveries met a permanent error: they are not tried again until
+	// the incident's state changes or the configuration is reloaded.
+	Failed bool `json:"failed,omitempty"`
+	// FailedRevision is the StateRevision at which Failed was set.
+	FailedRevision uint64 `json:"failedRevision,omitempty"`
+	// Next is when the next try is due; zero: at once.
+	Next time.Time `json:"next,omitzero"`
+}
+
+// Want is the revision that the target should show.
+func (d *Delivery) Want(i *Incident) uint64 {
+	if d.Detail {
+		return i.Revision
+	}
+	return i.StateRevision
+}
+
+// Lags reports whether the target shows less than it should. A quiet incident
+// lags nowhere before its first message: it pages nobody. A target that was
+// never told of an incident need not be told that it is over.
+func (d *Delivery) Lags(i *Incident) bool {
+	if d.Revision >= d.Want(i) {
+		return false
+	}
+	if d.Ref == "" && d.Revision == 0 && i.Quiet() {
+		return false
+	}
+	return !d.Failed || d.FailedRevision < i.StateRevision
+}
+
+// Wake names a target of an incident that may lag. It carries no truth: losing
+// one, or acting on one twice, does no harm.
+type Wake struct {
+	Incident string `json:"incident"`
+	Target   string `json:"target"`
+	// Severity lets the critical ones go first.
+	Severity Severity `json:"severity,omitempty"`
+}
+
+// Lagging returns a Wake for each target of the incident that lags and is due.
+func (i *Incident) Lagging(now time.Time) []Wake {
+	var wakes []Wake
+	for n := range i.Deliveries {
+		d := &i.Deliveries[n]
+		if d.Lags(i) && !d.Next.After(now) {
+			wakes = append(wakes, Wake{Incident: i.ID, Target: d.Target, Severity: i.Severity})
+		}
+	}
+	return wakes
+}

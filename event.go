@@ -1,0 +1,83 @@
+package tocsin
+
+import "time"
+
+// EventKind names what happened, for people and for consumers of the event
+// stream.
+type EventKind string
+
+// The kinds of events. They are part of the wire contract: kinds are added,
+// never renamed.
+const (
+	EventOpened         EventKind = "opened"
+	EventAlertFired     EventKind = "alert_fired"
+	EventAlertResolved  EventKind = "alert_resolved"
+	EventAlertLate      EventKind = "alert_late"
+	EventAlertStale     EventKind = "alert_stale"
+	EventTruncated      EventKind = "truncated"
+	EventSuppressed     EventKind = "suppressed"
+	EventUnsuppressed   EventKind = "unsuppressed"
+	EventSeverity       EventKind = "severity"
+	EventAcknowledged   EventKind = "acknowledged"
+	EventResolved       EventKind = "resolved"
+	EventReopened       EventKind = "reopened"
+	EventFlapping       EventKind = "flapping"
+	EventDelivered      EventKind = "delivered"
+	EventDeliveryFailed EventKind = "delivery_failed"
+	EventAlarm          EventKind = "alarm"
+	EventNote           EventKind = "note"
+)
+
+// Event is one entry of an incident's timeline, and one message of the event
+// stream. It is immutable.
+type Event struct {
+	// Seq is given by the store, ascending over all incidents, starting at 1.
+	Seq      uint64    `json:"seq"`
+	Kind     EventKind `json:"kind"`
+	Incident string    `json:"incident"`
+	// Revision of the incident after the event.
+	Revision uint64    `json:"revision"`
+	At       time.Time `json:"at"`
+	// Actor is who did it: a person's name; empty for the sender and for
+	// Tocsin itself.
+	Actor string `json:"actor,omitempty"`
+	// Target is the delivery that the event is about.
+	Target string `json:"target,omitempty"`
+	// Text says it in words, for a person.
+	Text string `json:"text"`
+}
+
+// Loud reports whether people who watch the incident should be told again, not
+// only shown: a chat thread broadcasts it.
+func (e *Event) Loud() bool {
+	return e.Kind == EventReopened || e.Kind == EventSeverity || e.Kind == EventUnsuppressed
+}
+
+// Internal reports whether the event is bookkeeping that the timeline keeps but
+// a chat thread need not repeat.
+func (e *Event) Internal() bool {
+	switch e.Kind {
+	case EventOpened, EventDelivered, EventDeliveryFailed, EventAlertLate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Silence suppresses alerts that match, from StartsAt until EndsAt.
+type Silence struct {
+	// ID is short, like an incident's.
+	ID string `json:"id"`
+	// Matchers in Alertmanager's syntax, all of which must match:
+	// `severity="critical"`, `instance=~"node-.*"`.
+	Matchers  []string  `json:"matchers"`
+	StartsAt  time.Time `json:"startsAt"`
+	EndsAt    time.Time `json:"endsAt"`
+	CreatedBy string    `json:"createdBy"`
+	Comment   string    `json:"comment"`
+}
+
+// Active reports whether the silence holds at now.
+func (s *Silence) Active(now time.Time) bool {
+	return !now.Before(s.StartsAt) && now.Before(s.EndsAt)
+}

@@ -1,0 +1,220 @@
+package tocsin
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is where an incident stands: Triggered -> Acknowledged -> Resolved.
+type State string
+
+// The states of an incident.
+const (
+	Triggered    State = "triggered"
+	Acknowledged State = "acknowledged"
+	Resolved     State = "resolved"
+)
+
+// Incident is what people work on: alerts of one group, from the first that
+// fires until all are resolved and the reopen window has passed. It is plain
+// data; the methods that change it are pure and return what they did as events.
+//
+// An Incident holds no text of its alerts and no list of them, so that one of
+// 50,000 alerts costs as little to change as one of 50. Values that the store
+// hands out to readers are shared: copy (Clone) before changing.
+type Incident struct {
+	// ID is short, for people to type: "k7f3q9".
+	ID string `json:"id"`
+	// Revision counts the changes that are worth showing. A delivery lags when
+	// its revision is older.
+	Revision uint64 `json:"revision"`
+	// StateRevision is the Revision at which the state, the severity or the
+	// suppression last changed. Targets that show no details lag behind this
+	// one.
+	StateRevision uint64   `json:"stateRevision"`
+	State         State    `json:"state"`
+	Severity      Severity `json:"severity"`
+	Title         string   `json:"title"`
+
+	// Group is the key that the next alert of the group finds the incident by.
+	Group Key `json:"group"`
+	// GroupBy names the labels whose values the incident's alerts share.
+	GroupBy []string `json:"groupBy,omitempty"`
+	// Route says which rule took the alert, as "file:line".
+	Route string `json:"route,omitempty"`
+	// Receivers are the names that the routes gave, in order.
+	Receivers []string `json:"receivers"`
+	// Runbook is the ID of the runbook that was found when the incident opened,
+	// or "".
+	Runbook string `json:"runbook,omitempty"`
+
+	OpenedAt       time.Time `json:"openedAt"`
+	ChangedAt      time.Time `json:"changedAt"`
+	AcknowledgedAt time.Time `json:"acknowledgedAt,omitzero"`
+	AcknowledgedBy string    `json:"acknowledgedBy,omitempty"`
+	ResolvedAt     time.Time `json:"resolvedAt,omitzero"`
+	ResolvedBy     string    `json:"resolvedBy,omitempty"`
+
+	// Alerts counts the alerts ever attached; it is also the last Seq given.
+	Alerts uint32 `json:"alerts"`
+	// Firing counts those that fire now; Suppressed counts those of them that
+	// do not page.
+	Firing     uint32 `json:"firing"`
+	Suppressed uint32 `json:"suppressed,omitempty"`
+	// Suppression is the cause to show while the incident is Quiet: that of the
+	// alert that was suppressed last.
+	Suppression *Suppression `json:"suppression,omitempty"`
+	// Truncated is the number of alerts that the sender last said it left out.
+	Truncated uint64 `json:"truncated,omitempty"`
+	// Reopened counts how often the incident fired again after it was resolved.
+	Reopened uint32 `json:"reopened,omitempty"`
+	// Flips holds the times of the latest changes between firing and resolved,
+	// for flap detection, oldest first.
+	Flips []time.Time `json:"flips,omitempty"`
+	// Flapping incidents stay open, and quiet about it, until nothing has fired
+	// for the settle time.
+	Flapping bool `json:"flapping,omitempty"`
+
+	// Deliveries holds one entry for each target, in the order in which they
+	// were added.
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+}
+
+// Clone returns a copy that shares nothing that the methods change.
+func (i *Incident) Clone() *Incident {
+	c := *i
+	c.Deliveries = slices.Clone(i.Deliveries)
+	c.Flips = slices.Clone(i.Flips)
+	return &c
+}
+
+// Open reports whether the incident is not resolved.
+func (i *Incident) Open() bool { return i.State != Resolved }
+
+// Quiet reports whether everything that fires is suppressed: such an incident
+// pages nobody, and says why.
+func (i *Incident) Quiet() bool { return i.Firing > 0 && i.Suppressed >= i.Firing }
+
+// Delivery returns the delivery for a target, to read or to change, or nil.
+func (i *Incident) Delivery(target string) *Delivery {
+	for n := range i.Deliveries {
+		if i.Deliveries[n].Target == target {
+			return &i.Deliveries[n]
+		}
+	}
+	return nil
+}
+
+// AddTarget adds a delivery for a target unless there is one. The delivery's
+// mere existence is the recorded intent to send: a notifier that finds one
+// without a receipt after a restart looks the message up before it sends.
+func (i *Incident) AddTarget(target string, detail bool, now time.Time) bool {
+	if i.Delivery(target) != nil {
+		return false
+	}
+	i.Deliveries = append(i.Deliveries, Delivery{Target: target, Detail: detail, Since: now})
+	return true
+}
+
+// Touch notes a change that targets with details should show.
+func (i *Incident) Touch(now time.Time) { i.touch(now, false) }
+
+func (i *Incident) touch(now time.Time, state bool) {
+	for n := range i.Deliveries {
+		d := &i.Deliveries[n]
+		if !d.Lags(i) && (state || d.Detail) {
+			d.Since = now
+		}
+	}
+	i.Revision++
+	if state {
+		i.StateRevision = i.Revision
+	}
+	i.ChangedAt = now
+}
+
+// Event returns an event of this incident at its present revision.
+func (i *Incident) Event(kind EventKind, actor, text string, now time.Time) Event {
+	return Event{Kind: kind, Incident: i.ID, Revision: i.Revision, At: now, Actor: actor, Text: text}
+}
+
+// Acknowledge records that somebody has taken the incident. On an incident that
+// is acknowledged already it changes the owner, unless it is the same; on a
+// resolved one it does nothing. The bool tells whether anything changed.
+func (i *Incident) Acknowledge(by string, now time.Time) (Event, bool) {
+	if !i.Open() || i.State == Acknowledged && i.AcknowledgedBy == by {
+		return Event{}, false
+	}
+	i.State, i.AcknowledgedBy, i.AcknowledgedAt = Acknowledged, by, now
+	i.touch(now, true)
+	return i.Event(EventAcknowledged, by, "acknowledged by "+by, now), true
+}
+
+// Resolve closes the incident. The bool tells whether anything changed.
+func (i *Incident) Resolve(by, why string, now time.Time) (Event, bool) {
+	if !i.Open() {
+		return Event{}, false
+	}
+	i.State, i.ResolvedBy, i.ResolvedAt = Resolved, by, now
+	i.Flapping, i.Suppression = false, nil
+	i.touch(now, true)
+	return i.Event(EventResolved, by, why, now), true
+}
+
+// Reopen brings a resolved incident back to Triggered: the same incident, the
+// same Slack thread, the same PagerDuty dedup key.
+func (i *Incident) Reopen(why string, now time.Time) Event {
+	i.State = Triggered
+	i.ResolvedAt, i.ResolvedBy = time.Time{}, ""
+	i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
+	i.Reopened++
+	i.touch(now, true)
+	return i.Event(EventReopened, "", why, now)
+}
+
+// Raise lifts the severity; an acknowledged incident falls back to Triggered,
+// since what was acknowledged was less than this. A lower or equal severity
+// changes nothing.
+func (i *Incident) Raise(to Severity, now time.Time) (Event, bool) {
+	if to.Rank() <= i.Severity.Rank() {
+		return Event{}, false
+	}
+	from := i.Severity
+	i.Severity = to
+	text := fmt.Sprintf("severity raised from %s to %s", from, to)
+	if i.State == Acknowledged {
+		i.State = Triggered
+		i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
+		text += "; back to triggered"
+	}
+	i.touch(now, true)
+	return i.Event(EventSeverity, "", text, now), true
+}
+
+// Count moves the incident's counters as one alert changes from old to new.
+// It notes a state change when the incident becomes quiet or ceases to be.
+func (i *Incident) Count(old, new AlertState, now time.Time) {
+	quiet := i.Quiet()
+	i.Firing += delta(old.Firing, new.Firing)
+	i.Suppressed += delta(old.Firing && old.Suppression != nil, new.Firing && new.Suppression != nil)
+	if new.Firing && new.Suppression != nil {
+		i.Suppression = new.Suppression
+	}
+	if !i.Quiet() {
+		i.Suppression = nil
+	}
+	i.touch(now, quiet != i.Quiet())
+}
+
+// delta is +1, 0 or -1 in the wrapping arithmetic of uint32.
+func delta(old, new bool) uint32 {
+	switch {
+	case old == new:
+		return 0
+	case new:
+		return 1
+	default:
+		return ^uint32(0)
+	}
+}
