@@ -35,6 +35,8 @@ type Delivery struct {
 	Failed bool `json:"failed,omitempty"`
 	// FailedRevision is the StateRevision at which Failed was set.
 	FailedRevision uint64 `json:"failedRevision,omitempty"`
+	// Alarmed deliveries lag, or failed, and the alarm was raised about it.
+	Alarmed bool `json:"alarmed,omitempty"`
 	// Next is when the next try is due; zero: at once.
 	Next time.Time `json:"next,omitzero"`
 }
@@ -47,17 +49,30 @@ func (d *Delivery) Want(i *Incident) uint64 {
 	return i.StateRevision
 }
 
-// Lags reports whether the target shows less than it should. A quiet incident
-// lags nowhere before its first message: it pages nobody. A target that was
-// never told of an incident need not be told that it is over.
+// Lags reports whether the target shows less than it should. While an incident
+// is quiet it pages nobody: only a message that can be changed in place, and
+// without anybody being called, is kept up to date.
 func (d *Delivery) Lags(i *Incident) bool {
 	if d.Revision >= d.Want(i) {
 		return false
 	}
-	if d.Ref == "" && d.Revision == 0 && i.Quiet() {
+	if i.Quiet() && (d.Ref == "" || !d.Detail) {
 		return false
 	}
 	return !d.Failed || d.FailedRevision < i.StateRevision
+}
+
+// Record notes a receipt: what the target shows now.
+func (d *Delivery) Record(r Receipt, digest bool, now time.Time) {
+	if r.Ref != "" {
+		d.Ref, d.Digest = r.Ref, digest
+	}
+	if r.Told > d.Told {
+		d.Told = r.Told
+	}
+	d.Revision, d.State, d.Severity = r.Revision, r.State, r.Severity
+	d.DeliveredAt, d.Since = now, now
+	d.Attempts, d.Error, d.Failed, d.Alarmed, d.Next = 0, "", false, false, time.Time{}
 }
 
 // Wake names a target of an incident that may lag. It carries no truth: losing

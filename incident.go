@@ -41,8 +41,11 @@ type Incident struct {
 	Group Key `json:"group"`
 	// GroupBy names the labels whose values the incident's alerts share.
 	GroupBy []string `json:"groupBy,omitempty"`
-	// Route says which rule took the alert, as "file:line".
+	// Route says which rule took the first alert, as "file:line".
 	Route string `json:"route,omitempty"`
+	// Routes are the keys of all routes that matched, in order; the first gave
+	// the group.
+	Routes []string `json:"routes,omitempty"`
 	// Receivers are the names that the routes gave, in order.
 	Receivers []string `json:"receivers"`
 	// Runbook is the ID of the runbook that was found when the incident opened,
@@ -65,6 +68,9 @@ type Incident struct {
 	// Suppression is the cause to show while the incident is Quiet: that of the
 	// alert that was suppressed last.
 	Suppression *Suppression `json:"suppression,omitempty"`
+	// Muted names the time interval that mutes every route of the incident now,
+	// or is empty.
+	Muted string `json:"muted,omitempty"`
 	// Truncated is the number of alerts that the sender last said it left out.
 	Truncated uint64 `json:"truncated,omitempty"`
 	// Reopened counts how often the incident fired again after it was resolved.
@@ -72,9 +78,10 @@ type Incident struct {
 	// Flips holds the times of the latest changes between firing and resolved,
 	// for flap detection, oldest first.
 	Flips []time.Time `json:"flips,omitempty"`
-	// Flapping incidents stay open, and quiet about it, until nothing has fired
-	// for the settle time.
-	Flapping bool `json:"flapping,omitempty"`
+	// Flapping incidents stay open, and say so, until nothing has fired for the
+	// settle time. Flaps counts the changes since the flapping began.
+	Flapping bool   `json:"flapping,omitempty"`
+	Flaps    uint32 `json:"flaps,omitempty"`
 
 	// Deliveries holds one entry for each target, in the order in which they
 	// were added.
@@ -92,9 +99,49 @@ func (i *Incident) Clone() *Incident {
 // Open reports whether the incident is not resolved.
 func (i *Incident) Open() bool { return i.State != Resolved }
 
-// Quiet reports whether everything that fires is suppressed: such an incident
-// pages nobody, and says why.
-func (i *Incident) Quiet() bool { return i.Firing > 0 && i.Suppressed >= i.Firing }
+// Quiet reports whether the incident pages nobody: everything that fires is
+// suppressed, or all its routes are muted.
+func (i *Incident) Quiet() bool {
+	return i.Muted != "" || i.Firing > 0 && i.Suppressed >= i.Firing
+}
+
+// Mute sets or clears (empty) the time interval that mutes the incident. The
+// bool tells whether anything changed.
+func (i *Incident) Mute(interval string, now time.Time) (Event, bool) {
+	if i.Muted == interval {
+		return Event{}, false
+	}
+	was := i.Muted
+	i.Muted = interval
+	i.touch(now, true)
+	if interval != "" {
+		return i.Event(EventSuppressed, "", "muted by time interval "+interval, now), true
+	}
+	return i.Event(EventUnsuppressed, "", "time interval "+was+" is over", now), true
+}
+
+// Flip notes that the incident changed between firing and resolved, and reports
+// whether it has begun to flap: at least changes flips within window.
+func (i *Incident) Flip(now time.Time, changes int, window time.Duration) (Event, bool) {
+	if changes <= 0 {
+		return Event{}, false
+	}
+	i.Flips = append(i.Flips, now)
+	if n := len(i.Flips) - changes; n > 0 {
+		i.Flips = slices.Delete(i.Flips, 0, n)
+	}
+	if i.Flapping {
+		i.Flaps++
+		return Event{}, false
+	}
+	if len(i.Flips) < changes || now.Sub(i.Flips[0]) > window {
+		return Event{}, false
+	}
+	i.Flapping, i.Flaps = true, uint32(len(i.Flips))
+	i.touch(now, true)
+	text := fmt.Sprintf("flapping: %d changes within %s; stays open until it is quiet", len(i.Flips), window)
+	return i.Event(EventFlapping, "", text, now), true
+}
 
 // Delivery returns the delivery for a target, to read or to change, or nil.
 func (i *Incident) Delivery(target string) *Delivery {
@@ -157,7 +204,7 @@ func (i *Incident) Resolve(by, why string, now time.Time) (Event, bool) {
 		return Event{}, false
 	}
 	i.State, i.ResolvedBy, i.ResolvedAt = Resolved, by, now
-	i.Flapping, i.Suppression = false, nil
+	i.Flapping, i.Flaps, i.Suppression = false, 0, nil
 	i.touch(now, true)
 	return i.Event(EventResolved, by, why, now), true
 }

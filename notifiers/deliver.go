@@ -1,0 +1,234 @@
+package notifiers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+const (
+	// alertsShown and eventsShown bound what a notice bears.
+	alertsShown = 10
+	eventsShown = 100
+	// saveFor is how long a receipt is tried to be saved before its item goes
+	// back to the lane; the receipt is kept meanwhile.
+	saveFor = 5 * time.Second
+)
+
+// process brings one item up to date with at most one call.
+func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
+	k := delivery{it.wake.Incident, it.wake.Target}
+	if r, ok := d.takeUnsaved(k); ok {
+		return d.save(ctx, k, r)
+	}
+	inc, del, err := d.current(ctx, k)
+	if err != nil {
+		return result{failed: true}
+	}
+	if del == nil {
+		return result{}
+	}
+	if wait := del.Next.Sub(d.o.Now()); wait > 0 {
+		return result{}
+	}
+	d.mu.Lock()
+	t, ok := d.targets[k.target]
+	d.mu.Unlock()
+	if !ok {
+		_ = d.fail(ctx, it.wake, errNotConfigured)
+		return result{}
+	}
+	if members := d.digest(l, it, t, inc, del); members != nil {
+		return d.deliverDigest(ctx, l, t, del, members)
+	}
+	return d.deliver(ctx, k, t, inc, *del)
+}
+
+// current returns the incident and its delivery when the target lags.
+func (d *Dispatcher) current(ctx context.Context, k delivery) (*tocsin.Incident, *tocsin.Delivery, error) {
+	inc, err := d.o.Store.Get(ctx, k.incident)
+	if errors.Is(err, tocsin.ErrNotFound) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	del := inc.Delivery(k.target)
+	if del == nil || !del.Lags(inc) {
+		return inc, nil, nil
+	}
+	return inc, del, nil
+}
+
+func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *tocsin.Incident, del tocsin.Delivery) result {
+	n, err := d.notice(ctx, t, inc, del)
+	if err != nil {
+		d.o.Logger.Warn("a notice could not be made", "incident", inc.ID, "target", t.Key, "error", err)
+		return result{failed: true}
+	}
+	n.MayBePosted = d.isUnclear(k)
+	start := time.Now()
+	call, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	r, err := t.Notifier.Deliver(call, n)
+	cancel()
+	d.metrics.seconds.WithLabelValues(kind(t.Key)).Observe(time.Since(start).Seconds())
+	if err != nil {
+		return d.failed(ctx, k, t, del, err)
+	}
+	d.flag(k, false)
+	d.metrics.delivered(t.Key, del.Since, d.o.Now())
+	return d.save(ctx, k, r)
+}
+
+// notice gathers what stands beside the incident. Nothing that is missing
+// delays the page: what cannot be read is left out.
+func (d *Dispatcher) notice(ctx context.Context, t Target, inc *tocsin.Incident, del tocsin.Delivery) (tocsin.Notice, error) {
+	n := tocsin.Notice{Incident: inc, Delivery: del, Now: d.o.Now()}
+	var err error
+	if n.Alerts, err = d.o.Store.AlertsOf(ctx, inc.ID, alertsShown); err != nil {
+		d.o.Logger.Warn("alerts could not be read; paging without them", "incident", inc.ID, "error", err)
+	}
+	if t.Thread {
+		if n.Events, err = d.o.Store.Timeline(ctx, inc.ID, del.Told, eventsShown); err != nil {
+			return n, err // without its last event a thread would be told twice
+		}
+	}
+	var labels tocsin.Labels
+	if len(n.Alerts) > 0 {
+		labels = n.Alerts[0].Labels
+		n.GroupLabels = labels.Pick(inc.GroupBy)
+	}
+	if d.o.Runbook != nil && inc.Runbook != "" {
+		n.Runbook = d.o.Runbook(inc.Runbook, labels)
+	}
+	if d.o.URL != nil {
+		n.URL = d.o.URL(inc.ID)
+	}
+	return n, nil
+}
+
+// failed records a failure and says what becomes of the item.
+func (d *Dispatcher) failed(ctx context.Context, k delivery, t Target, del tocsin.Delivery, err error) result {
+	if ctx.Err() != nil {
+		return result{failed: true} // we are shutting down; the provider did nothing wrong
+	}
+	if tocsin.IsUnclear(err) {
+		d.flag(k, true)
+	}
+	if tocsin.IsPermanent(err) {
+		d.metrics.outcomes.WithLabelValues(kind(t.Key), "failed").Inc()
+		if ferr := d.fail(ctx, tocsin.Wake{Incident: k.incident, Target: k.target}, err); ferr != nil {
+			return result{failed: true}
+		}
+		return result{}
+	}
+	d.metrics.outcomes.WithLabelValues(kind(t.Key), "retried").Inc()
+	if del.Error != err.Error() {
+		d.o.Logger.Warn("a delivery failed and is tried again", "incident", k.incident, "target", k.target, "error", err)
+		d.note(ctx, k, err)
+	}
+	if pause, ok := tocsin.RetryDelay(err); ok {
+		return result{pause: max(pause, time.Millisecond)}
+	}
+	return result{failed: true}
+}
+
+// note writes a temporary failure on the delivery, for people to see. That it
+// could not be written is no reason to do anything else.
+func (d *Dispatcher) note(ctx context.Context, k delivery, cause error) {
+	err := d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(k.incident)
+		if inc == nil {
+			return nil
+		}
+		if del := inc.Delivery(k.target); del != nil {
+			del.Attempts++
+			del.Error = cause.Error()
+			tx.PutIncident(inc)
+		}
+		return nil
+	})
+	if err != nil {
+		d.o.Logger.Warn("a failure could not be recorded", "incident", k.incident, "target", k.target, "error", err)
+	}
+}
+
+// fail writes a permanent failure on the incident.
+func (d *Dispatcher) fail(ctx context.Context, w tocsin.Wake, cause error) error {
+	d.o.Logger.Error("a delivery failed for good", "incident", w.Incident, "target", w.Target, "error", cause)
+	now := d.o.Now()
+	return d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(w.Incident)
+		if inc == nil {
+			return nil
+		}
+		del := inc.Delivery(w.Target)
+		if del == nil || del.Failed && del.FailedRevision == inc.StateRevision {
+			return nil
+		}
+		del.Failed, del.FailedRevision = true, inc.StateRevision
+		del.Attempts++
+		del.Error = cause.Error()
+		e := inc.Event(tocsin.EventDeliveryFailed, "", fmt.Sprintf("could not be delivered: %v", cause), now)
+		e.Target = w.Target
+		tx.PutIncident(inc)
+		tx.Append(e)
+		return nil
+	})
+}
+
+func (d *Dispatcher) takeUnsaved(k delivery) (tocsin.Receipt, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	r, ok := d.unsaved[k]
+	delete(d.unsaved, k)
+	return r, ok
+}
+
+// save commits a receipt. One that the store does not take now is kept, so that
+// nothing is sent a second time because of it.
+func (d *Dispatcher) save(ctx context.Context, k delivery, r tocsin.Receipt) result {
+	again, err := d.commit(ctx, []delivery{k}, r, false)
+	if err != nil {
+		d.mu.Lock()
+		d.unsaved[k] = r
+		d.mu.Unlock()
+		d.o.Logger.Warn("a receipt could not be saved yet", "incident", k.incident, "target", k.target, "error", err)
+		return result{failed: true}
+	}
+	return result{again: again}
+}
+
+// commit records what the targets of deliveries show now, and reports whether
+// any of them wants another call.
+func (d *Dispatcher) commit(ctx context.Context, ks []delivery, r tocsin.Receipt, digest bool) (again bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
+	defer cancel()
+	now := d.o.Now()
+	err = d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		again = r.More
+		for _, k := range ks {
+			inc := tx.Incident(k.incident)
+			if inc == nil {
+				continue
+			}
+			del := inc.Delivery(k.target)
+			if del == nil {
+				continue
+			}
+			del.Record(r, digest, now)
+			again = again || del.Lags(inc)
+			tx.PutIncident(inc)
+			if r.Text != "" {
+				e := inc.Event(tocsin.EventDelivered, "", r.Text, now)
+				e.Target = k.target
+				tx.Append(e)
+			}
+		}
+		return nil
+	})
+	return again, err
+}

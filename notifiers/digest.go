@@ -1,0 +1,173 @@
+package notifiers
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// digestSize is the most incidents that one digest names.
+const digestSize = 100
+
+// member is an incident of a digest; item is nil for one that does not lag.
+type member struct {
+	item *item
+	inc  *tocsin.Incident
+}
+
+// digest decides whether an item is told together with others, and with which.
+// That is so when its message is a digest already, or when more incidents wait
+// for their first message than the lane's rate allows; a critical one that has
+// few of its kind beside it still gets a message of its own, first.
+func (d *Dispatcher) digest(l *lane, it *item, t Target, inc *tocsin.Incident, del *tocsin.Delivery) []member {
+	if _, ok := t.Notifier.(Digester); !ok {
+		return nil
+	}
+	if del.Digest {
+		return d.digestOf(l, it, t, del.Ref)
+	}
+	if del.Ref != "" || l.unlimited() {
+		return nil
+	}
+	waiting := d.fresh(l, t)
+	if inc.Severity == tocsin.Critical {
+		waiting = slices.DeleteFunc(waiting, func(m member) bool { return m.inc.Severity != tocsin.Critical })
+	}
+	if len(waiting) < d.o.DigestAfter {
+		return nil
+	}
+	taken := l.claim(digestSize-1, func(x *item) bool {
+		return slices.ContainsFunc(waiting, func(m member) bool { return m.item == x })
+	})
+	out := []member{{it, inc}}
+	for _, x := range taken {
+		i := slices.IndexFunc(waiting, func(m member) bool { return m.item == x })
+		out = append(out, waiting[i])
+	}
+	return out
+}
+
+func (l *lane) unlimited() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limiter == nil
+}
+
+// fresh returns the waiting items of a lane that have no message yet.
+func (d *Dispatcher) fresh(l *lane, t Target) []member {
+	l.mu.Lock()
+	var items []*item
+	for _, it := range l.items {
+		if !it.busy && it.wake.Target == t.Key {
+			items = append(items, it)
+		}
+	}
+	l.mu.Unlock()
+	out := make([]member, 0, len(items))
+	for _, it := range items {
+		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key})
+		if err == nil && del != nil && del.Ref == "" && !d.isUnclear(delivery{inc.ID, t.Key}) {
+			out = append(out, member{it, inc})
+		}
+	}
+	return out
+}
+
+// digestOf returns all live incidents that a digest names.
+func (d *Dispatcher) digestOf(l *lane, it *item, t Target, ref string) []member {
+	var incs []*tocsin.Incident
+	d.o.Store.Live(func(inc *tocsin.Incident) bool {
+		if del := inc.Delivery(t.Key); del != nil && del.Digest && del.Ref == ref {
+			incs = append(incs, inc)
+		}
+		return true
+	})
+	named := func(id string) bool {
+		return slices.ContainsFunc(incs, func(i *tocsin.Incident) bool { return i.ID == id })
+	}
+	taken := l.claim(digestSize, func(x *item) bool { return x.wake.Target == t.Key && named(x.wake.Incident) })
+	out := make([]member, 0, len(incs))
+	for _, inc := range incs {
+		m := member{inc: inc}
+		for _, x := range append(taken, it) {
+			if x.wake.Incident == inc.ID {
+				m.item = x
+			}
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// deliverDigest tells the members in one call. The first item's result is
+// returned; the others are finished here.
+func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, t Target, del *tocsin.Delivery, members []member) result {
+	n := tocsin.DigestNotice{Ref: del.Ref, Now: d.o.Now()}
+	ks := make([]delivery, 0, len(members))
+	slices.SortStableFunc(members, func(a, b member) int { return b.inc.Severity.Rank() - a.inc.Severity.Rank() })
+	revisions := map[string]*tocsin.Incident{}
+	for _, m := range members {
+		n.Incidents = append(n.Incidents, m.inc)
+		ks = append(ks, delivery{m.inc.ID, t.Key})
+		revisions[m.inc.ID] = m.inc
+	}
+	call, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	r, err := t.Notifier.(Digester).DeliverDigest(call, n)
+	cancel()
+	res := result{}
+	if err != nil {
+		for _, k := range ks {
+			if tocsin.IsUnclear(err) {
+				d.flag(k, true)
+			}
+		}
+		res = d.failed(ctx, ks[0], t, *del, err)
+	} else if err = d.commitDigest(ctx, revisions, t, r); err != nil {
+		res = result{failed: true}
+	} else {
+		d.metrics.outcomes.WithLabelValues(kind(t.Key), "digested").Add(float64(len(ks)))
+	}
+	first := true
+	for _, m := range members {
+		if m.item == nil {
+			continue
+		}
+		if !first {
+			l.finish(m.item, result{again: res != result{}})
+		}
+		first = false
+	}
+	return res
+}
+
+// commitDigest records that every member is shown at the revision that was
+// rendered.
+func (d *Dispatcher) commitDigest(ctx context.Context, shown map[string]*tocsin.Incident, t Target, r tocsin.Receipt) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
+	defer cancel()
+	now := d.o.Now()
+	return d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		for id, was := range shown {
+			inc := tx.Incident(id)
+			if inc == nil {
+				continue
+			}
+			del := inc.Delivery(t.Key)
+			if del == nil {
+				continue
+			}
+			isNew := del.Ref != r.Ref
+			mine := r
+			mine.Revision, mine.State, mine.Severity = was.Revision, was.State, was.Severity
+			del.Record(mine, true, now)
+			tx.PutIncident(inc)
+			if isNew && r.Text != "" {
+				e := inc.Event(tocsin.EventDelivered, "", r.Text, now)
+				e.Target = t.Key
+				tx.Append(e)
+			}
+		}
+		return nil
+	})
+}

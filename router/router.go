@@ -1,0 +1,241 @@
+package router
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// Store is what the router needs of the store.
+type Store interface {
+	tocsin.Updater
+	// Live yields the live incidents, to read only.
+	Live(yield func(*tocsin.Incident) bool)
+	// AlertStates yields what is known of every alert.
+	AlertStates(yield func(tocsin.AlertState) bool)
+	// Alert returns an alert with its text.
+	Alert(ctx context.Context, id tocsin.Key) (tocsin.AlertRecord, error)
+}
+
+// RunbookFinder finds the runbook for an alert, or nil. It is called inside
+// transactions: it must be quick, pure and never fail.
+type RunbookFinder interface {
+	Find(a *tocsin.Alert) *tocsin.Runbook
+}
+
+// Options are the router's parts. Store is required.
+type Options struct {
+	Store Store
+	// Runbooks may be nil: incidents then open without one.
+	Runbooks RunbookFinder
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// SweepEvery is how often time-driven rules are looked at; 0: 5 s.
+	SweepEvery time.Duration
+	// Logger may be nil.
+	Logger *slog.Logger
+	// Registerer of the metrics; nil: none are exposed.
+	Registerer prometheus.Registerer
+}
+
+// Router is the shell around the rules: it owns the clock and talks to the
+// store. It is safe for concurrent use.
+type Router struct {
+	o        Options
+	rules    atomic.Pointer[Rules]
+	matchers matcherCache
+	redo     chan struct{}
+	metrics  *metrics
+	// silences is the set that was active when alerts were last decided again.
+	silences atomic.Pointer[string]
+}
+
+// New returns a router that decides by rules.
+func New(rules *Rules, o Options) (*Router, error) {
+	if o.Store == nil || rules == nil {
+		return nil, errors.New("router: rules and a store are needed")
+	}
+	o.SweepEvery = cmp.Or(o.SweepEvery, 5*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	r := &Router{o: o, redo: make(chan struct{}, 1), metrics: newMetrics(o.Registerer)}
+	r.rules.Store(rules)
+	return r, nil
+}
+
+// Rules returns the rules in force.
+func (r *Router) Rules() *Rules { return r.rules.Load() }
+
+// SetRules changes the rules for every later decision, and has the alerts that
+// fire decided again by the sweep.
+func (r *Router) SetRules(rules *Rules) {
+	r.rules.Store(rules)
+	r.again()
+}
+
+// again asks the sweep to look at every firing alert anew.
+func (r *Router) again() {
+	select {
+	case r.redo <- struct{}{}:
+	default:
+	}
+}
+
+// Receive decides and commits a batch. It returns nil once everything in it is
+// durable; on an error nothing of it is, or doing it again is safe. Errors that
+// satisfy errors.Is(err, tocsin.ErrUnavailable) mean "not now".
+func (r *Router) Receive(ctx context.Context, batch tocsin.Batch) (tocsin.Outcome, error) {
+	in := input{
+		batch: batch, ids: make([]tocsin.Key, len(batch.Alerts)),
+		seed: tocsin.NewSeed(), now: r.o.Now(), runbook: r.runbookID,
+	}
+	for i := range batch.Alerts {
+		in.ids[i] = batch.Alerts[i].ID()
+	}
+	rules := r.rules.Load()
+	var out tocsin.Outcome
+	err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		out = decide(tx, rules, r.matchers.active(tx.Silences(), in.now), in)
+		return nil
+	})
+	if err != nil {
+		r.metrics.refused.Inc()
+		return tocsin.Outcome{}, err
+	}
+	r.metrics.count(len(batch.Alerts), out)
+	return out, nil
+}
+
+func (r *Router) runbookID(a *tocsin.Alert) string {
+	if r.o.Runbooks == nil {
+		return ""
+	}
+	if rb := r.o.Runbooks.Find(a); rb != nil {
+		return rb.ID
+	}
+	return ""
+}
+
+// Acknowledge records that by has taken the incident. Doing it twice is once.
+// The error is tocsin.ErrNotFound, or tocsin.ErrInvalid for an incident that is
+// resolved.
+func (r *Router) Acknowledge(ctx context.Context, id, by string) error {
+	return r.act(ctx, id, func(inc *tocsin.Incident, now time.Time) (tocsin.Event, bool, error) {
+		if !inc.Open() {
+			return tocsin.Event{}, false, tocsin.Invalid("state", "incident %s is resolved; there is nothing to acknowledge", id)
+		}
+		e, ok := inc.Acknowledge(by, now)
+		return e, ok, nil
+	})
+}
+
+// Resolve closes the incident, whether or not it still fires; an alert that
+// fires anew reopens it. Doing it twice is once.
+func (r *Router) Resolve(ctx context.Context, id, by string) error {
+	return r.act(ctx, id, func(inc *tocsin.Incident, now time.Time) (tocsin.Event, bool, error) {
+		e, ok := inc.Resolve(by, "resolved by "+by, now)
+		return e, ok, nil
+	})
+}
+
+func (r *Router) act(ctx context.Context, id string, do func(*tocsin.Incident, time.Time) (tocsin.Event, bool, error)) error {
+	now := r.o.Now()
+	return r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(id)
+		if inc == nil {
+			return tocsin.ErrNotFound
+		}
+		e, ok, err := do(inc, now)
+		if err != nil || !ok {
+			return err
+		}
+		tx.PutIncident(inc)
+		tx.Append(e)
+		return nil
+	})
+}
+
+// PutSilence makes a silence, or changes the one of the same ID, and returns it
+// as it was kept. An empty ID asks for a new one; a zero StartsAt means now. The
+// alerts that fire are decided again before PutSilence returns.
+func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+	now, seed := r.o.Now(), tocsin.NewSeed()
+	if s.StartsAt.IsZero() {
+		s.StartsAt = now
+	}
+	if err := checkSilence(s, now); err != nil {
+		return s, err
+	}
+	isNew := s.ID == ""
+	err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		for n := 0; isNew; n++ {
+			s.ID = seed.ID(n)
+			if !hasSilence(tx, s.ID) {
+				break
+			}
+		}
+		if !isNew && !hasSilence(tx, s.ID) {
+			return tocsin.ErrNotFound
+		}
+		tx.PutSilence(s)
+		return nil
+	})
+	if err != nil {
+		return s, err
+	}
+	return s, r.redecide(ctx)
+}
+
+func hasSilence(tx tocsin.Tx, id string) bool {
+	for _, s := range tx.Silences() {
+		if s.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// ExpireSilence ends a silence now. What it held back and still fires pages.
+// Ending one that is over already does nothing.
+func (r *Router) ExpireSilence(ctx context.Context, id, by string) error {
+	now := r.o.Now()
+	err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		for _, s := range tx.Silences() {
+			if s.ID != id {
+				continue
+			}
+			if now.Before(s.EndsAt) {
+				s.EndsAt = now
+				s.Comment += " (ended early by " + by + ")"
+				tx.PutSilence(s)
+			}
+			return nil
+		}
+		return tocsin.ErrNotFound
+	})
+	if err != nil {
+		return err
+	}
+	return r.redecide(ctx)
+}
+
+// Silences returns the silences that are kept, expired ones too.
+func (r *Router) Silences(ctx context.Context) ([]tocsin.Silence, error) {
+	var out []tocsin.Silence
+	err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		out = tx.Silences()
+		return nil
+	})
+	return out, err
+}

@@ -1,0 +1,93 @@
+package router
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/alertmanager/pkg/labels"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// silencer knows the silences that hold at one instant.
+type silencer []activeSilence
+
+type activeSilence struct {
+	matchers labels.Matchers
+	why      *tocsin.Suppression
+}
+
+// silencedBy returns the first active silence that matches, or nil.
+func (s silencer) silencedBy(a *tocsin.Alert) *tocsin.Suppression {
+	for i := range s {
+		if matches(s[i].matchers, a.Labels) {
+			return s[i].why
+		}
+	}
+	return nil
+}
+
+// matcherCache remembers compiled matchers by their text. The zero value is
+// ready; it is safe for concurrent use. It holds what the silences that were
+// ever asked for need, which is bounded by the silences kept.
+type matcherCache struct{ compiled sync.Map }
+
+func (c *matcherCache) matchers(texts []string) labels.Matchers {
+	key := strings.Join(texts, "\x00")
+	if ms, ok := c.compiled.Load(key); ok {
+		return ms.(labels.Matchers)
+	}
+	ms, err := ParseMatchers(texts)
+	if err != nil {
+		ms = nil // refused when the silence was made; one that slipped in matches nothing
+	}
+	c.compiled.Store(key, ms)
+	return ms
+}
+
+// active returns the silences that hold at now. One without matchers holds
+// nothing back.
+func (c *matcherCache) active(all []tocsin.Silence, now time.Time) silencer {
+	var out silencer
+	for i := range all {
+		s := &all[i]
+		if !s.Active(now) {
+			continue
+		}
+		ms := c.matchers(s.Matchers)
+		if len(ms) == 0 {
+			continue
+		}
+		out = append(out, activeSilence{matchers: ms, why: &tocsin.Suppression{
+			Reason: tocsin.Silenced, By: s.ID,
+			Text: fmt.Sprintf("silenced until %s by %s (silence %s: %s)",
+				s.EndsAt.UTC().Format("2006-01-02 15:04 MST"), s.CreatedBy, s.ID, s.Comment),
+		}})
+	}
+	return out
+}
+
+// checkSilence refuses a silence that can never be right.
+func checkSilence(s tocsin.Silence, now time.Time) error {
+	ms, err := ParseMatchers(s.Matchers)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(ms) == 0:
+		return tocsin.Invalid("matchers", "at least one is needed; a silence without matchers would hide everything")
+	case matches(ms, nil):
+		return tocsin.Invalid("matchers", "they match an alert without labels, so they would hide everything; name a value")
+	case s.CreatedBy == "":
+		return tocsin.Invalid("createdBy", "say who makes the silence")
+	case s.Comment == "":
+		return tocsin.Invalid("comment", "say why")
+	case !s.EndsAt.After(now):
+		return tocsin.Invalid("endsAt", "%s is in the past", s.EndsAt.Format(time.RFC3339))
+	case !s.EndsAt.After(s.StartsAt):
+		return tocsin.Invalid("endsAt", "must be after startsAt")
+	}
+	return nil
+}
