@@ -1,0 +1,56 @@
+# Tocsin. `make` or `make help` lists what there is.
+
+export GOTOOLCHAIN ?= local
+export GOFLAGS ?= -mod=readonly
+
+BIN      := bin
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+# The race detector needs a C compiler; without one the tests run without it.
+CC_FOUND := $(shell command -v $${CC:-cc} 2>/dev/null)
+RACE     := $(if $(CC_FOUND),-race,)
+PKGS     ?= ./...
+FUZZTIME ?= 10s
+LINT     := $(BIN)/golangci-lint
+
+.PHONY: help run build test lint fuzz bench docs demo-once clean
+
+help: ## List the targets.
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## Build and start the demo: emulated Slack and PagerDuty, a scripted incident.
+	$(BIN)/tocsin demo
+
+build: ## Build bin/tocsin.
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/tocsin ./cmd/tocsin
+
+test: ## Run all tests, with the race detector where a C compiler is found.
+	go test $(RACE) -shuffle=on -timeout 10m $(PKGS)
+
+lint: $(LINT) ## Run the linter, as CI does.
+	$(LINT) run ./...
+
+$(LINT): tools/go.mod tools/go.sum
+	@mkdir -p $(BIN)
+	cd tools && go build -o ../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fuzz: ## Run every fuzz target for FUZZTIME (10s) each.
+	@for pkg in $$(go list ./...); do \
+	  dir=$$(go list -f '{{.Dir}}' $$pkg); \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | sed 's/^func //'); do \
+	    echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+bench: build ## Measure the pipeline beside a real Alertmanager; see docs/benchmarks.md.
+	go run ./test/bench -tocsin $(BIN)/tocsin
+
+docs: ## Write the generated documents anew.
+	go test ./config -update
+
+demo-once: build ## Play the demo's script to its end; exit 0 only if everything arrived.
+	$(BIN)/tocsin demo --once
+
+clean: ## Remove what was built.
+	rm -rf $(BIN)

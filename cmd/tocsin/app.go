@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/escalation"
+	"github.com/tocsin-oncall/tocsin/notifiers"
+	"github.com/tocsin-oncall/tocsin/router"
+	"github.com/tocsin-oncall/tocsin/router/stream"
+	"github.com/tocsin-oncall/tocsin/runbooks"
+	"github.com/tocsin-oncall/tocsin/server"
+	"github.com/tocsin-oncall/tocsin/storage/bolt"
+)
+
+// stopWithin bounds a graceful stop.
+const stopWithin = 10 * time.Second
+
+// App is the whole program as a value: tests run it on ":0" as main does on the
+// configured address.
+//
+//	server ──► router ──► store ──committed──► stream ──► dispatcher ──► providers
+//	             ▲          │                                  │
+//	           sweep        └──► events ──► stream             └──► store (receipts)
+type App struct {
+	path string
+	log  *slog.Logger
+
+	store      *bolt.Store
+	stream     *stream.Stream
+	shelf      *runbooks.Shelf
+	router     *router.Router
+	dispatcher *notifiers.Dispatcher
+	engine     *escalation.Engine
+	server     *server.Server
+	registry   *prometheus.Registry
+	events     chan struct{}
+
+	mu  sync.Mutex // guards cfg during reloads
+	cfg *config.Config
+	// reload keeps the outcome of the last one for the metrics.
+	reloadOK prometheus.Gauge
+}
+
+// NewApp opens and connects everything that the configuration file at path asks
+// for. It is one straight function on purpose: the order is what matters. The
+// store comes first, since its lock guards the folder. What was opened before a
+// failure is closed again.
+func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err error) {
+	cfg, warnings, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		log.Warn(w.String())
+	}
+	p, err := wire(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), events: make(chan struct{}, 1)}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+
+	if a.store, err = bolt.Open(filepath.Join(cfg.Storage.Path, "tocsin.db"), a.storeOptions(cfg)); err != nil {
+		return nil, err
+	}
+	if a.stream, err = stream.Start(ctx, streamConfig(cfg, log, a.registry)); err != nil {
+		return nil, err
+	}
+	var problems []runbooks.Problem
+	if a.shelf, problems, err = runbooks.NewShelf(cfg.Runbooks.Dirs); err != nil {
+		return nil, err
+	}
+	logProblems(log, problems)
+	if a.dispatcher, err = notifiers.New(p.targets, notifiers.Options{
+		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL,
+		Timeout: 15 * time.Second, DigestAfter: digestAfter(cfg),
+		Logger: log.With("component", "notifiers"), Registerer: a.registry,
+	}); err != nil {
+		return nil, err
+	}
+	if a.router, err = router.New(p.rules, router.Options{
+		Store: a.store, Runbooks: a.shelf, Logger: log.With("component", "router"), Registerer: a.registry,
+	}); err != nil {
+		return nil, err
+	}
+	if a.engine, err = escalation.NewEngine(a.store, p.alarm, nil, log.With("component", "escalation"), a.registry); err != nil {
+		return nil, err
+	}
+	a.registerMetrics()
+	a.server, err = server.New(wireServer(cfg), a.serverDeps())
+	return a, err
+}
+
+func (a *App) storeOptions(cfg *config.Config) bolt.Options {
+	return bolt.Options{
+		MaxSize: int64(cfg.Storage.MaxSize), MinFree: orNone(cfg.Storage.MinFree), Ballast: orNone(cfg.Storage.Ballast),
+		Retention: time.Duration(cfg.Storage.Retention),
+		Queue:     cfg.Server.Limits.Queue, Wait: time.Duration(cfg.Server.Limits.Wait),
+		Committed: a.committed, Logger: a.log.With("component", "storage"), Registerer: a.registry,
+	}
+}
+
+// orNone translates "0: none" into what the store takes for none.
+func orNone(s config.Size) int64 {
+	if s == 0 {
+		return -1
+	}
+	return int64(s)
+}
+
+func streamConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) stream.Config {
+	c := stream.Config{
+		URL: cfg.NATS.URL, Dir: filepath.Join(cfg.Storage.Path, "nats"), CredentialsFile: cfg.NATS.CredentialsFile,
+		Replicas: cfg.NATS.Replicas, EventsMaxAge: time.Duration(cfg.NATS.Events.MaxAge),
+		EventsMaxBytes: int64(cfg.NATS.Events.MaxBytes),
+		Logger:         log.With("component", "stream"), Registerer: reg,
+	}
+	if t := cfg.NATS.TLS; t != nil {
+		c.CAFile, c.CertFile, c.KeyFile = t.CAFile, t.CertFile, t.KeyFile
+	}
+	return c
+}
+
+func (a *App) serverDeps() server.Deps {
+	return server.Deps{
+		Receiver: a.router, Reader: a.store, Actions: a.router, Silencer: a.router,
+		Runbooks: a.shelf, Health: a, Reload: a.Reload, Backup: a.store.Backup, Stats: a.store.Stats,
+		FillRunbook: runbooks.Fill,
+		Metrics:     promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}),
+		Logger:      a.log.With("component", "server"), Registerer: a.registry,
+	}
+}
+
+// committed is told of every commit: targets that lag are woken through NATS,
+// or here when NATS cannot; and the event stream goes on.
+func (a *App) committed(wakes []tocsin.Wake) {
+	if len(wakes) > 0 && a.stream != nil {
+		if err := a.stream.Wake(wakes); err != nil && a.dispatcher != nil {
+			_ = a.dispatcher.Wake(wakes) // what this loses, the sweep finds
+		}
+	}
+	select {
+	case a.events <- struct{}{}:
+	default:
+	}
+}
+
+func (a *App) filledRunbook(id string, labels tocsin.Labels) *tocsin.Runbook {
+	rb := a.shelf.Get(id)
+	if rb == nil {
+		return nil
+	}
+	return runbooks.Fill(rb, labels)
+}
+
+func (a *App) incidentURL(id string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg.Server.ExternalURL + "/incidents/" + url.PathEscape(id)
+}
+
+// Addr is the address that the server listens on, once Run has begun.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// Ready reports why alerts would not be taken now, or nil.
+func (a *App) Ready() error { return a.store.Stats().Err }
+
+// Run serves until ctx ends, and then stops within stopWithin: first the server
+// (so that nothing new comes in), then what works off the rest.
+func (a *App) Run(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	var g errgroup.Group
+	g.Go(func() error { return a.router.Run(work) })
+	g.Go(func() error { return a.dispatcher.Run(work) })
+	g.Go(func() error { return a.engine.Run(work) })
+	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
+	g.Go(func() error { return a.purge(work) })
+	for _, kind := range kinds {
+		g.Go(func() error { return a.stream.Consume(work, kind, a.dispatcher.Handle) })
+	}
+	err := a.server.Run(ctx)
+	stopWork()
+	done := make(chan error, 1)
+	go func() { done <- g.Wait() }()
+	select {
+	case werr := <-done:
+		return errors.Join(err, ignoreCanceled(werr))
+	case <-time.After(stopWithin):
+		return errors.Join(err, fmt.Errorf("some work did not stop within %s; it is found and finished at the next start", stopWithin))
+	}
+}
+
+func ignoreCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// purge drops what the retention no longer keeps.
+func (a *App) purge(ctx context.Context) error {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := a.store.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			a.log.Warn("old incidents could not be dropped; tried again in an hour", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Close releases everything, in the reverse of the order it was opened in. It
+// may be called after a failed NewApp, and twice.
+func (a *App) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	var errs []error
+	if a.stream != nil {
+		errs = append(errs, a.stream.Close(ctx))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Reload reads the configuration and the runbooks again. When anything is wrong
+// with the configuration, everything stays as it was and the error says why.
+func (a *App) Reload(ctx context.Context) (err error) {
+	a.mu.Lock()
+	old := a.cfg
+	a.mu.Unlock()
+	defer func() {
+		if err != nil {
+			a.reloadOK.Set(0)
+			a.log.Error("the configuration was not reloaded; the old one stays", "error", err)
+			return
+		}
+		a.reloadOK.Set(1)
+		a.log.Info("configuration reloaded")
+	}()
+	cfg, warnings, err := config.Load(a.path)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		a.log.Warn(w.String())
+	}
+	p, err := wire(cfg)
+	if err != nil {
+		return err
+	}
+	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
+	if err != nil {
+		return err
+	}
+	logProblems(a.log, problems)
+	if keys := config.RestartNeeded(old, cfg); len(keys) > 0 {
+		a.log.Warn("these settings take effect at the next start", "keys", strings.Join(keys, ", "))
+	}
+	a.mu.Lock()
+	a.cfg = cfg
+	a.mu.Unlock()
+	a.engine.SetAlarm(p.alarm)
+	a.router.SetRules(p.rules)
+	return a.dispatcher.SetTargets(ctx, p.targets)
+}
+
+func logProblems(log *slog.Logger, problems []runbooks.Problem) {
+	for _, p := range problems {
+		log.Warn("a runbook cannot be used", "file", p.File, "line", p.Line, "problem", p.Text)
+	}
+}
+
+// digestAfter translates "0: never".
+func digestAfter(cfg *config.Config) int {
+	if cfg.Slack.DigestAfter == 0 {
+		return -1
+	}
+	return cfg.Slack.DigestAfter
+}

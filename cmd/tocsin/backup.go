@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/storage/bolt"
+)
+
+type backupCmd struct {
+	File string `arg:"" help:"Where to write the backup." type:"path"`
+	clientFlags
+}
+
+// Run writes a consistent copy of a running server's store. The file appears
+// only once it is whole.
+func (c *backupCmd) Run(ctx context.Context, e *env) error {
+	cl := c.client()
+	cl.http.Timeout = 0 // as long as the store is large; ctx ends it
+	resp, err := cl.send(ctx, http.MethodGet, "/api/v1/backup", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	n, err := writeWhole(c.File, resp.Body)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", c.File, err)
+	}
+	_, err = fmt.Fprintf(e.out, "%s: %d bytes\n", c.File, n)
+	return err
+}
+
+func writeWhole(path string, r io.Reader) (n int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tocsin-backup-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}()
+	if n, err = io.Copy(f, r); err != nil {
+		return n, err
+	}
+	if err = f.Sync(); err != nil {
+		return n, err
+	}
+	if err = f.Close(); err != nil {
+		return n, err
+	}
+	return n, os.Rename(f.Name(), path)
+}
+
+type restoreCmd struct {
+	File   string `arg:"" help:"The backup." type:"existingfile"`
+	Config string `name:"config.file" default:"tocsin.yml" help:"The configuration file; it says where the store is." type:"path"`
+	Force  bool   `help:"Replace a store that is there."`
+}
+
+// Run puts a backup in place. The server must not be running.
+func (c *restoreCmd) Run(e *env) error {
+	cfg, _, err := config.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	if err := bolt.Restore(c.File, cfg.Storage.Path, c.Force); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%s is now the store in %s\n", c.File, cfg.Storage.Path)
+	return err
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/deploy/demo"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+)
+
+type demoCmd struct {
+	Once      bool   `help:"Play the script to its end without waiting, print a summary, and exit 0 only if everything arrived."`
+	Listen    string `default:"127.0.0.1:9911" help:"Where Tocsin listens."`
+	Slack     string `default:"127.0.0.1:9912" help:"Where the emulated Slack listens; its page is there."`
+	PagerDuty string `name:"pagerduty" default:"127.0.0.1:9913" help:"Where the emulated PagerDuty listens; its page is there."`
+	Level     string `name:"log.level" default:"error" enum:"debug,info,warn,error" help:"What Tocsin logs: ${enum}."`
+}
+
+// demoKey is the routing key in the demo's configuration.
+const demoKey = "00000000000000000000000000000001"
+
+// stage is where the demo plays: the emulators, the program, a folder.
+type stage struct {
+	slack     *slacktest.Server
+	pagerduty *pagerdutytest.Server
+	app       *App
+	url       string
+	out       io.Writer
+	pause     time.Duration
+	started   time.Time
+}
+
+// Run plays the script.
+func (c *demoCmd) Run(ctx context.Context, e *env) error {
+	tuneMemory()
+	log, err := newLogger(e.err, c.Level, "text")
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "tocsin-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if c.Once {
+		c.Listen, c.Slack, c.PagerDuty = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	s, err := c.build(ctx, dir, e.out, log, &g)
+	if err != nil {
+		stop()
+		return errors.Join(explainBusy(err), g.Wait())
+	}
+	err = s.play(ctx, c)
+	if err == nil && !c.Once {
+		fmt.Fprintf(e.out, "\nThe script is over; everything keeps running. Stop with Ctrl-C.\n")
+		<-ctx.Done()
+	}
+	stop()
+	werr := g.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, werr, s.app.Close())
+}
+
+func explainBusy(err error) error {
+	if err != nil && bytes.Contains([]byte(err.Error()), []byte("address already in use")) {
+		return fmt.Errorf("%w; is another demo running? choose other ports with --listen, --slack and --pagerduty", err)
+	}
+	return err
+}
+
+// build starts the emulators and the program.
+func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slog.Logger, g *errgroup.Group) (*stage, error) {
+	s := &stage{
+		slack: slacktest.New(), pagerduty: pagerdutytest.New(), out: out, started: time.Now(),
+	}
+	if !c.Once {
+		s.pause = 3 * time.Second
+	}
+	slackAddr, err := serveHTTP(ctx, g, c.Slack, s.slack)
+	if err != nil {
+		return nil, err
+	}
+	pdAddr, err := serveHTTP(ctx, g, c.PagerDuty, s.pagerduty)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeDemoFiles(dir); err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{
+		"DEMO_LISTEN": c.Listen, "DEMO_DATA": filepath.Join(dir, "data"),
+		"DEMO_SLACK": "http://" + slackAddr, "DEMO_PAGERDUTY": "http://" + pdAddr,
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, err
+		}
+	}
+	if s.app, err = NewApp(ctx, filepath.Join(dir, "tocsin.yml"), log); err != nil {
+		return nil, err
+	}
+	g.Go(func() error { return s.app.Run(ctx) })
+	s.url = "http://" + s.app.Addr()
+	fmt.Fprintf(out, "Tocsin            %s          incidents, runbooks, API\n", s.url)
+	fmt.Fprintf(out, "emulated Slack    http://%s          the channels as a person sees them\n", slackAddr)
+	fmt.Fprintf(out, "emulated PagerDuty http://%s         its incidents\n", pdAddr)
+	fmt.Fprintf(out, "from a terminal   tocsin incidents --server.url %s\n\n", s.url)
+	return s, nil
+}
+
+// serveHTTP serves h until ctx ends.
+func serveHTTP(ctx context.Context, g *errgroup.Group, addr string, h http.Handler) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return srv.Close()
+	})
+	return l.Addr().String(), nil
+}
+
+func writeDemoFiles(dir string) error {
+	return fs.WalkDir(demo.Files, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := demo.Files.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(to, data, 0o644)
+	})
+}
+
+// play runs the scenes one after the other, each until its effect is seen.
+func (s *stage) play(ctx context.Context, c *demoCmd) error {
+	follow, stop := context.WithCancel(ctx)
+	defer stop()
+	var g errgroup.Group
+	g.Go(func() error { return s.follow(follow) })
+	for _, sc := range script() {
+		fmt.Fprintf(s.out, "%s  == %s\n", s.clock(), sc.title)
+		if err := sc.act(ctx, s); err != nil {
+			return errors.Join(err, stopAnd(stop, &g))
+		}
+		if err := s.until(ctx, sc.title, sc.seen); err != nil {
+			return errors.Join(err, stopAnd(stop, &g))
+		}
+		if err := sleep(ctx, s.pause); err != nil {
+			return errors.Join(err, stopAnd(stop, &g))
+		}
+	}
+	if err := s.until(ctx, "nothing lags", func(s *stage) bool { return s.app.store.Stats().Lagging == 0 }); err != nil {
+		return errors.Join(err, stopAnd(stop, &g))
+	}
+	if err := stopAnd(stop, &g); err != nil {
+		return err
+	}
+	return s.summary(c)
+}
+
+func stopAnd(stop func(), g *errgroup.Group) error {
+	stop()
+	return g.Wait()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// patience is how long a scene may take to have its effect.
+const patience = 30 * time.Second
+
+// until waits for a scene's effect.
+func (s *stage) until(ctx context.Context, what string, seen func(*stage) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for !seen(s) {
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("%q did not have its effect within %s", what, patience)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// follow prints the events of all incidents as they happen.
+func (s *stage) follow(ctx context.Context) error {
+	var after uint64
+	for {
+		events, err := s.app.store.Log(context.WithoutCancel(ctx), after, 100)
+		if err != nil {
+			return err
+		}
+		for i := range events {
+			after = events[i].Seq
+			s.print(&events[i])
+		}
+		if len(events) > 0 {
+			continue
+		}
+		if sleep(ctx, 50*time.Millisecond) != nil {
+			return nil
+		}
+	}
+}
+
+func (s *stage) print(e *tocsin.Event) {
+	fmt.Fprintf(s.out, "%s     %s  %-16s %s\n", s.clock(), e.Incident, cmp.Or(e.Target, string(e.Kind)), e.Text)
+}
+
+func (s *stage) clock() string {
+	return fmt.Sprintf("%6.2fs", time.Since(s.started).Seconds())
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+type incidentsCmd struct {
+	ID     string `arg:"" optional:"" help:"The incident to show; without it, all live ones are listed."`
+	All    bool   `help:"List the archived ones too."`
+	State  string `help:"List only these: triggered, acknowledged, resolved; several with commas."`
+	Limit  int    `default:"100" help:"The most to list."`
+	Output string `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	clientFlags
+}
+
+// incidentDetail is what the API tells of one incident.
+type incidentDetail struct {
+	Incident *tocsin.Incident     `json:"incident"`
+	Alerts   []tocsin.AlertRecord `json:"alerts"`
+	Timeline []tocsin.Event       `json:"timeline"`
+	Runbook  *tocsin.Runbook      `json:"runbook"`
+}
+
+// Run lists incidents or shows one.
+func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
+	if c.ID != "" {
+		return c.show(ctx, e)
+	}
+	q := url.Values{"limit": {fmt.Sprint(c.Limit)}}
+	if c.State != "" {
+		q.Set("state", c.State)
+	}
+	if c.All {
+		q.Set("archived", "true")
+	}
+	var list struct {
+		Incidents []*tocsin.Incident `json:"incidents"`
+	}
+	if err := c.client().get(ctx, "/api/v1/incidents?"+q.Encode(), &list); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(e.out, list)
+	}
+	if len(list.Incidents) == 0 {
+		_, err := fmt.Fprintln(e.out, "no incidents")
+		return err
+	}
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tSTATE\tSEVERITY\tFIRING\tSINCE\tTITLE")
+	for _, inc := range list.Incidents {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", inc.ID, stateOf(inc), inc.Severity, inc.Firing, inc.Alerts,
+			ago(inc.OpenedAt), printable(inc.Title))
+	}
+	return w.Flush()
+}
+
+func (c *incidentsCmd) show(ctx context.Context, e *env) error {
+	var d incidentDetail
+	if err := c.client().get(ctx, "/api/v1/incidents/"+url.PathEscape(c.ID), &d); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(e.out, d)
+	}
+	printIncident(e.out, d)
+	return nil
+}
+
+func printIncident(w io.Writer, d incidentDetail) {
+	inc := d.Incident
+	fmt.Fprintf(w, "%s  %s  %s  %s\n", inc.ID, stateOf(inc), inc.Severity, printable(inc.Title))
+	fmt.Fprintf(w, "  opened %s (%s ago), %d of %d alerts fire\n", stamp(inc.OpenedAt), ago(inc.OpenedAt), inc.Firing, inc.Alerts)
+	fmt.Fprintf(w, "  routed by %s to %s\n", inc.Route, strings.Join(inc.Receivers, ", "))
+	if inc.AcknowledgedBy != "" {
+		fmt.Fprintf(w, "  acknowledged by %s at %s\n", inc.AcknowledgedBy, stamp(inc.AcknowledgedAt))
+	}
+	if inc.Suppression != nil {
+		fmt.Fprintf(w, "  pages nobody: %s\n", inc.Suppression.Text)
+	}
+	if inc.Muted != "" {
+		fmt.Fprintf(w, "  pages nobody: muted by time interval %s\n", inc.Muted)
+	}
+	fmt.Fprintln(w, "\nAlerts")
+	for _, a := range d.Alerts {
+		status := "resolved"
+		if a.State.Firing {
+			status = "firing"
+		}
+		fmt.Fprintf(w, "  %-8s  %s\n", status, printable(a.Labels.String()))
+		if a.State.Suppression != nil {
+			fmt.Fprintf(w, "            %s\n", printable(a.State.Suppression.Text))
+		}
+	}
+	fmt.Fprintln(w, "\nDeliveries")
+	for i := range inc.Deliveries {
+		fmt.Fprintf(w, "  %s\n", deliveryLine(inc, &inc.Deliveries[i]))
+	}
+	fmt.Fprintln(w, "\nTimeline")
+	for _, ev := range d.Timeline {
+		fmt.Fprintf(w, "  %s  %-16s %s\n", stamp(ev.At), cmp.Or(ev.Target, string(ev.Kind)), printable(ev.Text))
+	}
+	if d.Runbook != nil {
+		fmt.Fprintln(w)
+		printRunbook(w, d.Runbook)
+	}
+}
+
+func deliveryLine(inc *tocsin.Incident, d *tocsin.Delivery) string {
+	switch {
+	case d.Failed:
+		return fmt.Sprintf("%s  failed: %s", d.Target, printable(d.Error))
+	case d.Lags(inc) && d.Error != "":
+		return fmt.Sprintf("%s  behind since %s, tried %d times: %s", d.Target, stamp(d.Since), d.Attempts, printable(d.Error))
+	case d.Lags(inc):
+		return fmt.Sprintf("%s  behind since %s", d.Target, stamp(d.Since))
+	default:
+		return fmt.Sprintf("%s  up to date since %s", d.Target, stamp(d.DeliveredAt))
+	}
+}
+
+func stateOf(inc *tocsin.Incident) string {
+	s := string(inc.State)
+	if inc.Open() && inc.Quiet() {
+		s += " (quiet)"
+	}
+	if inc.Flapping {
+		s += " (flapping)"
+	}
+	return s
+}
+
+// printable keeps alert text from moving the cursor or forging lines.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+func ago(t time.Time) string {
+	d := time.Since(t)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd", int(d.Hours()/24))
+	}
+}
+
+type ackCmd struct {
+	ID string `arg:"" help:"The incident."`
+	By string `help:"Who acknowledges, where the server has no token to tell it by. Default: your login."`
+	clientFlags
+}
+
+// Run acknowledges.
+func (c *ackCmd) Run(ctx context.Context, e *env) error {
+	return c.act(ctx, e, c.ID, "acknowledge", c.By)
+}
+
+type resolveCmd struct {
+	ID string `arg:"" help:"The incident."`
+	By string `help:"Who resolves, where the server has no token to tell it by. Default: your login."`
+	clientFlags
+}
+
+// Run resolves.
+func (c *resolveCmd) Run(ctx context.Context, e *env) error {
+	return c.act(ctx, e, c.ID, "resolve", c.By)
+}
+
+func (f clientFlags) act(ctx context.Context, e *env, id, verb, by string) error {
+	var answer struct {
+		Incident *tocsin.Incident `json:"incident"`
+	}
+	in := map[string]string{"by": cmp.Or(by, whoami())}
+	if err := f.client().do(ctx, http.MethodPost, "/api/v1/incidents/"+url.PathEscape(id)+"/"+verb, in, &answer); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(e.out, "%s is %s\n", answer.Incident.ID, stateOf(answer.Incident))
+	return err
+}

@@ -1,0 +1,120 @@
+// Command tocsin is an incident response and alert router. `tocsin demo` shows
+// everything without an account anywhere; `tocsin serve` is the service; the
+// other commands ask and act from a terminal.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// cli is the command line.
+type cli struct {
+	Demo      demoCmd      `cmd:"" help:"Show everything at once: emulated Slack and PagerDuty, a scripted incident. Needs no account."`
+	Serve     serveCmd     `cmd:"" help:"Run the service."`
+	Check     checkCmd     `cmd:"" help:"Check the configuration and the runbooks; exit 1 on an error."`
+	Route     routeCmd     `cmd:"" help:"Say where an alert would go, and why."`
+	Runbooks  runbooksCmd  `cmd:"" help:"Show, list and lint runbooks."`
+	Incidents incidentsCmd `cmd:"" help:"List incidents, or show one."`
+	Ack       ackCmd       `cmd:"" help:"Acknowledge an incident."`
+	Resolve   resolveCmd   `cmd:"" help:"Resolve an incident."`
+	Silence   silenceCmd   `cmd:"" help:"List, make and end silences."`
+	Backup    backupCmd    `cmd:"" help:"Write a hot backup of a running server's store to a file."`
+	Restore   restoreCmd   `cmd:"" help:"Put a backup in place as the store of a server that is not running."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// env is what commands write to.
+type env struct {
+	out, err io.Writer
+}
+
+// exitError ends the program with a code, after its text was printed.
+type exitError struct {
+	code int
+	text string
+}
+
+func (e exitError) Error() string { return e.text }
+
+// run is the whole program but for the process around it. It returns the exit
+// code: 0, 1 for a failure, 2 for a wrong use of the command line.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("tocsin"),
+		kong.Description("Incident response and alert router: from Alertmanager to Slack and PagerDuty, nothing lost."),
+		kong.UsageOnError(),
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exited = code }),
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, "tocsin:", err)
+		return 2
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	kctx, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		parser.FatalIfErrorf(err)
+		return 2
+	}
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	err = kctx.Run(&env{out: out, err: errOut})
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.text != "" {
+			fmt.Fprintln(errOut, exit.text)
+		}
+		return exit.code
+	default:
+		fmt.Fprintln(errOut, "tocsin:", err)
+		return 1
+	}
+}
+
+type versionCmd struct{}
+
+// Run prints the version.
+func (versionCmd) Run(e *env) error {
+	_, err := fmt.Fprintln(e.out, "tocsin", version)
+	return err
+}
+
+func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("--log.level %q: use debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, o)), nil
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// scene is one step of the demo's script: something happens, and then something
+// is to be seen.
+type scene struct {
+	title string
+	act   func(context.Context, *stage) error
+	seen  func(*stage) bool
+}
+
+// script is the demo's story: a node goes down, a second one, one recovers, the
+// region goes down and its nodes are inhibited, somebody takes it, all resolve.
+func script() []scene {
+	node := func(n int) map[string]string {
+		return map[string]string{
+			"alertname": "NodeDown", "severity": "critical", "region": "us-east", "component": "node",
+			"instance": fmt.Sprintf("node-us-east-%d:9090", n), "host": fmt.Sprintf("node-us-east-%d", n),
+		}
+	}
+	region := map[string]string{"alertname": "RegionDown", "severity": "critical", "region": "us-east", "component": "region"}
+	pending := map[string]string{"alertname": "HighPendingTransactions", "severity": "warning", "region": "eu-west", "instance": "node-eu-west-1:9090"}
+	return []scene{
+		{"a node goes down", post(fires(node(1), "Node node-us-east-1 is down")), incident("NodeDown", tocsin.Triggered, 1)},
+		{"a second node of the same region goes down: the same incident", post(fires(node(2), "Node node-us-east-2 is down")), incident("NodeDown", tocsin.Triggered, 2)},
+		{"the first node recovers", post(ends(node(1))), incident("NodeDown", tocsin.Triggered, 1)},
+		{"Alertmanager repeats itself: nothing changes", post(fires(node(2), "Node node-us-east-2 is down")), incident("NodeDown", tocsin.Triggered, 1)},
+		{"a warning elsewhere: chat only, nobody is paged", post(fires(pending, "1,400 transactions wait")), incident("HighPending", tocsin.Triggered, 1)},
+		{"the whole region goes down: its nodes are inhibited", post(fires(region, "Region us-east is down")), both(incident("RegionDown", tocsin.Triggered, 1), quiet("NodeDown"))},
+		{"a third node goes down: no page, the region's is enough", post(fires(node(3), "Node node-us-east-3 is down")), both(incident("NodeDown", tocsin.Triggered, 2), quiet("NodeDown"))},
+		{"ana acknowledges the region's incident", acknowledge("RegionDown", "ana"), incident("RegionDown", tocsin.Acknowledged, 1)},
+		{"everything recovers", post(ends(region), ends(node(2)), ends(node(3)), ends(pending)), both(incident("RegionDown", tocsin.Resolved, 0), both(incident("NodeDown", tocsin.Resolved, 0), incident("HighPending", tocsin.Resolved, 0)))},
+	}
+}
+
+type demoAlert struct {
+	Status      string            `json:"status"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
+	StartsAt    time.Time         `json:"startsAt"`
+	EndsAt      time.Time         `json:"endsAt"`
+	Generator   string            `json:"generatorURL"`
+	Fingerprint string            `json:"fingerprint"`
+}
+
+func fires(labels map[string]string, summary string) demoAlert {
+	return demoAlert{Status: "firing", Labels: labels, Annotations: map[string]string{"summary": summary}}
+}
+
+func ends(labels map[string]string) demoAlert {
+	return demoAlert{Status: "resolved", Labels: labels, Annotations: map[string]string{}}
+}
+
+// post sends alerts as Alertmanager does.
+func post(alerts ...demoAlert) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		now := time.Now()
+		status := "resolved"
+		for i := range alerts {
+			a := &alerts[i]
+			a.StartsAt = s.started
+			a.Generator = "http://prometheus.example.com/graph"
+			a.Fingerprint = fmt.Sprintf("%016x", tocsin.Labels(a.Labels).Fingerprint())
+			if a.Status == "firing" {
+				status = "firing"
+			} else {
+				a.EndsAt = now
+			}
+		}
+		body, err := json.Marshal(map[string]any{
+			"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": status, "receiver": "tocsin",
+			"groupLabels": map[string]string{}, "commonLabels": map[string]string{}, "commonAnnotations": map[string]string{},
+			"externalURL": "http://alertmanager.example.com", "alerts": alerts,
+		})
+		if err != nil {
+			return err
+		}
+		return postJSON(ctx, s.url+"/webhook/alertmanager", body)
+	}
+}
+
+func postJSON(ctx context.Context, url string, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Tocsin-User", "ana")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("POST %s: %s", url, resp.Status)
+	}
+	return nil
+}
+
+func acknowledge(name, by string) func(context.Context, *stage) error {
+	return func(ctx context.Context, s *stage) error {
+		inc := s.find(name)
+		if inc == nil {
+			return fmt.Errorf("no incident for %s", name)
+		}
+		body := fmt.Appendf(nil, `{"by":%q}`, by)
+		return postJSON(ctx, s.url+"/api/v1/incidents/"+inc.ID+"/acknowledge", body)
+	}
+}
+
+// find returns the incident whose runbook or alerts are those of an alert name.
+func (s *stage) find(name string) *tocsin.Incident {
+	var found *tocsin.Incident
+	s.app.store.Live(func(inc *tocsin.Incident) bool {
+		records, err := s.app.store.AlertsOf(context.Background(), inc.ID, 1)
+		if err == nil && len(records) > 0 && strings.HasPrefix(records[0].Name(), name) {
+			found = inc
+		}
+		return found == nil
+	})
+	return found
+}
+
+// incident is seen when the named incident is in a state, fires that much, and
+// all of its targets show it.
+func incident(name string, state tocsin.State, firing uint32) func(*stage) bool {
+	return func(s *stage) bool {
+		inc := s.find(name)
+		if inc == nil || inc.State != state || inc.Firing != firing {
+			return false
+		}
+		for i := range inc.Deliveries {
+			if inc.Deliveries[i].Lags(inc) || inc.Deliveries[i].Failed {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func quiet(name string) func(*stage) bool {
+	return func(s *stage) bool {
+		inc := s.find(name)
+		return inc != nil && inc.Quiet()
+	}
+}
+
+func both(a, b func(*stage) bool) func(*stage) bool {
+	return func(s *stage) bool { return a(s) && b(s) }
+}
+
+// summary compares what the emulators hold with what should have arrived.
+func (s *stage) summary(c *demoCmd) error {
+	type check struct {
+		what      string
+		got, want int
+	}
+	pages := s.pagerduty.Incidents(demoKey)
+	resolved := 0
+	for _, p := range pages {
+		if p.Status == "resolved" {
+			resolved++
+		}
+	}
+	checks := []check{
+		{"messages in #incidents", len(s.slack.Messages("#incidents")), 2},
+		{"messages in #alerts", len(s.slack.Messages("#alerts")), 1},
+		{"incidents in PagerDuty", len(pages), 2},
+		{"of them resolved", resolved, 2},
+		{"deliveries that lag", s.app.store.Stats().Lagging, 0},
+	}
+	fmt.Fprintf(s.out, "\n")
+	var wrong []string
+	for _, k := range checks {
+		fmt.Fprintf(s.out, "%-26s %d\n", k.what, k.got)
+		if k.got != k.want {
+			wrong = append(wrong, fmt.Sprintf("%s: %d, want %d", k.what, k.got, k.want))
+		}
+	}
+	if len(wrong) > 0 {
+		return exitError{1, "not everything arrived: " + strings.Join(wrong, "; ")}
+	}
+	fmt.Fprintf(s.out, "everything arrived, once, in %s\n", time.Since(s.started).Round(10*time.Millisecond))
+	return nil
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+type serveCmd struct {
+	Config string `name:"config.file" default:"tocsin.yml" help:"The configuration file." type:"path"`
+	Level  string `name:"log.level" default:"info" enum:"debug,info,warn,error" help:"What to log: ${enum}."`
+	Format string `name:"log.format" default:"text" enum:"text,json" help:"How to log: ${enum}."`
+}
+
+// Run serves until it is told to stop. SIGHUP reloads the configuration.
+func (c *serveCmd) Run(ctx context.Context, e *env) error {
+	log, err := newLogger(e.err, c.Level, c.Format)
+	if err != nil {
+		return err
+	}
+	tuneMemory()
+	app, err := NewApp(ctx, c.Config, log)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				_ = app.Reload(ctx) // logged by Reload
+			}
+		}
+	}()
+	log.Info("tocsin is listening", "version", version, "address", app.Addr())
+	return errors.Join(app.Run(ctx), app.Close())
+}
+
+// tuneMemory lets the heap grow by half, instead of double, before it is
+// collected: a router holds much that lives long, and the memory beside a busy
+// Prometheus is worth more than the few per cent of CPU. GOGC overrides it.
+func tuneMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50)
+	}
+}

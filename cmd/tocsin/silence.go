@@ -1,0 +1,90 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+type silenceCmd struct {
+	List   silenceListCmd   `cmd:"" help:"List silences."`
+	Add    silenceAddCmd    `cmd:"" help:"Silence alerts that match."`
+	Expire silenceExpireCmd `cmd:"" help:"End a silence now."`
+}
+
+type silenceAddCmd struct {
+	Matchers []string      `arg:"" help:"Matchers, all of which must match: alertname=NodeDown region=~us-.*"`
+	For      time.Duration `required:"" help:"For how long: 2h."`
+	Comment  string        `required:"" help:"Why."`
+	By       string        `help:"Who silences, where the server has no token to tell it by. Default: your login."`
+	clientFlags
+}
+
+// Run makes a silence.
+func (c *silenceAddCmd) Run(ctx context.Context, e *env) error {
+	in := tocsin.Silence{
+		Matchers: c.Matchers, StartsAt: time.Now(), EndsAt: time.Now().Add(c.For),
+		CreatedBy: cmp.Or(c.By, whoami()), Comment: c.Comment,
+	}
+	var out tocsin.Silence
+	if err := c.client().do(ctx, http.MethodPost, "/api/v1/silences", in, &out); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(e.out, "silence %s until %s\n", out.ID, stamp(out.EndsAt))
+	return err
+}
+
+// silenceList is what the API tells of silences.
+type silenceList struct {
+	Silences []struct {
+		tocsin.Silence
+		State string `json:"state"`
+	} `json:"silences"`
+}
+
+type silenceListCmd struct {
+	Expired bool   `help:"List the expired ones too."`
+	Output  string `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	clientFlags
+}
+
+// Run lists silences.
+func (c *silenceListCmd) Run(ctx context.Context, e *env) error {
+	var list silenceList
+	if err := c.client().get(ctx, "/api/v1/silences", &list); err != nil {
+		return err
+	}
+	if c.Output == "json" {
+		return printJSON(e.out, list)
+	}
+	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tSTATE\tUNTIL\tBY\tMATCHERS\tCOMMENT")
+	for _, s := range list.Silences {
+		if s.State != "expired" || c.Expired {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, stamp(s.EndsAt), printable(s.CreatedBy),
+				printable(strings.Join(s.Matchers, " ")), printable(s.Comment))
+		}
+	}
+	return w.Flush()
+}
+
+type silenceExpireCmd struct {
+	ID string `arg:"" help:"The silence."`
+	clientFlags
+}
+
+// Run ends a silence.
+func (c *silenceExpireCmd) Run(ctx context.Context, e *env) error {
+	if err := c.client().do(ctx, http.MethodDelete, "/api/v1/silences/"+url.PathEscape(c.ID), nil, nil); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(e.out, "silence %s is over\n", c.ID)
+	return err
+}
