@@ -34,7 +34,7 @@ func (d *Dispatcher) digest(l *lane, it *item, t Target, inc *tocsin.Incident, d
 	if inc.Severity == tocsin.Critical {
 		waiting = slices.DeleteFunc(waiting, func(m member) bool { return m.inc.Severity != tocsin.Critical })
 	}
-	if len(waiting) < d.o.DigestAfter {
+	if d.o.DigestAfter < 0 || len(waiting) < d.o.DigestAfter {
 		return nil
 	}
 	taken := l.claim(digestSize-1, func(x *item) bool {

@@ -40,7 +40,7 @@ type Target struct {
 	PerSecond float64
 	// Burst is the number of calls that may go at once; 0: 1.
 	Burst int
-	// Thread targets want the incident's events.
+	// Thread targets want the incident's events since Delivery.Told.
 	Thread bool
 }
 
@@ -77,7 +77,7 @@ type Options struct {
 	// SweepEvery is how often the store is asked what lags; 0: 2 s.
 	SweepEvery time.Duration
 	// DigestAfter is how many incidents may wait for a first message in a lane
-	// with a rate before they are told as a digest; 0: 5.
+	// with a rate before they are told as a digest; 0: 5, negative: never.
 	DigestAfter int
 	Logger      *slog.Logger
 	Registerer  prometheus.Registerer

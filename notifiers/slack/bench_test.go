@@ -1,0 +1,89 @@
+package slack_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	slackgo "github.com/slack-go/slack"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-oncall/tocsin/notifiers/slack"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+)
+
+// echo answers every call at once with what the emulator answered to one.
+type echo string
+
+func (e echo) RoundTrip(req *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, req.Body)
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: req,
+		Body: io.NopCloser(strings.NewReader(string(e)))}, nil
+}
+
+// recorded returns the emulator's real answer to one of our messages.
+func recorded(b *testing.B) (string, slacktest.Message) {
+	b.Helper()
+	s := slacktest.New(slacktest.WithAutoCreate())
+	tap := &tap{next: s.Client().Transport}
+	n := notice(incident())
+	_, err := slack.New(slack.Config{Token: "t", HTTPClient: &http.Client{Transport: tap}}).Channel("#incidents").Deliver(b.Context(), n)
+	require.NoError(b, err)
+	return tap.body, s.Messages("incidents")[0]
+}
+
+type tap struct {
+	next http.RoundTripper
+	body string
+}
+
+func (t *tap) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(resp.Body)
+	t.body = string(raw)
+	resp.Body = io.NopCloser(strings.NewReader(t.body))
+	return resp, err
+}
+
+// BenchmarkDeliver is everything but the network: message, request, answer.
+func BenchmarkDeliver(b *testing.B) {
+	answer, _ := recorded(b)
+	for name, runbook := range map[string]bool{"simple": false, "runbook": true} {
+		b.Run(name, func(b *testing.B) {
+			ch := slack.New(slack.Config{Token: "t", HTTPClient: &http.Client{Transport: echo(answer)}}).Channel("#incidents")
+			n := notice(incident())
+			if runbook {
+				n.Runbook = nodeRunbook()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := ch.Deliver(context.Background(), n); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkSlackGo sends the same message, ready-made, through slack-go, to
+// tell what the library costs.
+func BenchmarkSlackGo(b *testing.B) {
+	answer, m := recorded(b)
+	var blocks slackgo.Blocks
+	require.NoError(b, blocks.UnmarshalJSON(m.Blocks))
+	api := slackgo.New("t", slackgo.OptionHTTPClient(&http.Client{Transport: echo(answer)}))
+	meta := slackgo.SlackMetadata{EventType: m.EventType, EventPayload: m.Payload}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _, err := api.PostMessageContext(context.Background(), "#incidents", slackgo.MsgOptionText(m.Text, false),
+			slackgo.MsgOptionBlocks(blocks.BlockSet...), slackgo.MsgOptionMetadata(meta))
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}

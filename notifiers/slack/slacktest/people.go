@@ -1,0 +1,270 @@
+package slacktest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// token is what one token may do.
+type token struct {
+	all    bool
+	scopes []string
+}
+
+// authorize checks a token against the scopes of which it needs any one. It
+// returns Slack's code, the scopes that are missing and those that are there.
+func (s *Server) authorize(name string, scopes []string) (code, needed, provided string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name == "" {
+		return "not_authed", "", ""
+	}
+	if s.revoked[name] {
+		return "token_revoked", "", ""
+	}
+	if s.tokens == nil {
+		return "", "", ""
+	}
+	t := s.tokens[name]
+	if t == nil {
+		return "invalid_auth", "", ""
+	}
+	if t.all || len(scopes) == 0 || slices.ContainsFunc(scopes, func(sc string) bool { return slices.Contains(t.scopes, sc) }) {
+		return "", "", ""
+	}
+	return "missing_scope", strings.Join(scopes, ","), strings.Join(t.scopes, ",")
+}
+
+// User is a member of the workspace.
+type User struct {
+	ID       string
+	Name     string
+	RealName string
+	Email    string
+	TimeZone string
+	Bot      bool
+}
+
+// UserGroup is a group that can be mentioned.
+type UserGroup struct {
+	ID     string
+	Handle string
+	Name   string
+	Users  []string
+}
+
+// AddUser adds a member, or replaces one, and returns the ID; an empty ID gets
+// a new one.
+func (s *Server) AddUser(u User) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.ID == "" {
+		u.ID = s.newID('U')
+	}
+	s.users[u.ID] = &u
+	return u.ID
+}
+
+// AddUserGroup adds a user group, or replaces one, and returns the ID.
+func (s *Server) AddUserGroup(g UserGroup) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.ID == "" {
+		g.ID = s.newID('S')
+	}
+	s.groups[g.ID] = &g
+	return g.ID
+}
+
+// GroupMembers returns the user IDs of a group.
+func (s *Server) GroupMembers(id string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g := s.groups[id]; g != nil {
+		return slices.Clone(g.Users)
+	}
+	return nil
+}
+
+type wireUser struct {
+	ID       string `json:"id"`
+	TeamID   string `json:"team_id"`
+	Name     string `json:"name"`
+	RealName string `json:"real_name"`
+	TZ       string `json:"tz,omitzero"`
+	IsBot    bool   `json:"is_bot"`
+	Profile  struct {
+		Email    string `json:"email,omitzero"`
+		RealName string `json:"real_name"`
+	} `json:"profile"`
+}
+
+func (u *User) answer() answer {
+	w := wireUser{ID: u.ID, TeamID: TeamID, Name: u.Name, RealName: u.RealName, TZ: u.TimeZone, IsBot: u.Bot}
+	w.Profile.Email, w.Profile.RealName = u.Email, u.RealName
+	return succeeded(struct {
+		OK   bool     `json:"ok"`
+		User wireUser `json:"user"`
+	}{true, w})
+}
+
+func (s *Server) userInfo(c *call) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.users[c.arg("user")]; u != nil {
+		return u.answer()
+	}
+	return failed("user_not_found")
+}
+
+func (s *Server) userByEmail(c *call) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.users {
+		if u.Email != "" && strings.EqualFold(u.Email, c.arg("email")) {
+			return u.answer()
+		}
+	}
+	return failed("users_not_found")
+}
+
+type wireGroup struct {
+	ID        string   `json:"id"`
+	TeamID    string   `json:"team_id"`
+	Handle    string   `json:"handle"`
+	Name      string   `json:"name"`
+	IsGroup   bool     `json:"is_usergroup"`
+	Users     []string `json:"users"`
+	UserCount int      `json:"user_count"`
+}
+
+func (g *UserGroup) wire() wireGroup {
+	return wireGroup{ID: g.ID, TeamID: TeamID, Handle: g.Handle, Name: g.Name, IsGroup: true,
+		Users: slices.Clone(g.Users), UserCount: len(g.Users)}
+}
+
+func (s *Server) userGroupList(*call) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	groups := []wireGroup{}
+	for _, g := range s.groups {
+		groups = append(groups, g.wire())
+	}
+	slices.SortFunc(groups, func(a, b wireGroup) int { return strings.Compare(a.ID, b.ID) })
+	return succeeded(struct {
+		OK     bool        `json:"ok"`
+		Groups []wireGroup `json:"usergroups"`
+	}{true, groups})
+}
+
+func (s *Server) userGroupUsers(c *call) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[c.arg("usergroup")]
+	if g == nil {
+		return failed("no_such_subteam")
+	}
+	return succeeded(struct {
+		OK    bool     `json:"ok"`
+		Users []string `json:"users"`
+	}{true, slices.Clone(g.Users)})
+}
+
+// userGroupUpdate replaces the whole list; an empty one is refused
+// (https://docs.slack.dev/reference/methods/usergroups.users.update).
+func (s *Server) userGroupUpdate(c *call) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.groups[c.arg("usergroup")]
+	if g == nil {
+		return failed("no_such_subteam")
+	}
+	list := strings.FieldsFunc(c.arg("users"), func(r rune) bool { return strings.ContainsRune(`,[]" `, r) })
+	if len(list) == 0 {
+		return failed("no_users_provided")
+	}
+	for _, u := range list {
+		if s.users[u] == nil {
+			return failed("invalid_users")
+		}
+	}
+	g.Users = list
+	return succeeded(struct {
+		OK    bool      `json:"ok"`
+		Group wireGroup `json:"usergroup"`
+	}{true, g.wire()})
+}
+
+func (s *Server) apiTest(*call) answer { return succeeded(reply{OK: true}) }
+
+func (s *Server) authTest(*call) answer {
+	return succeeded(map[string]any{
+		"ok": true, "url": "https://tocsin-test.slack.com/", "team": "Tocsin Test", "team_id": TeamID,
+		"user": BotName, "user_id": BotUserID, "bot_id": BotID, "is_enterprise_install": false,
+	})
+}
+
+// connectionOpen refuses: Socket Mode is not emulated.
+func (s *Server) connectionOpen(*call) answer { return failed("not_supported") }
+
+func (s *Server) viewOpen(c *call) answer {
+	if c.arg("trigger_id") == "" {
+		return failed("invalid_trigger_id")
+	}
+	return s.putView(c, "modal", "")
+}
+
+func (s *Server) viewPublish(c *call) answer {
+	s.mu.Lock()
+	known := s.users[c.arg("user_id")] != nil
+	s.mu.Unlock()
+	if !known {
+		return failed("user_not_found")
+	}
+	return s.putView(c, "home", "")
+}
+
+func (s *Server) viewUpdate(c *call) answer {
+	id := c.arg("view_id")
+	s.mu.Lock()
+	known := s.views[id] != nil
+	s.mu.Unlock()
+	if !known {
+		return failed("not_found")
+	}
+	return s.putView(c, "", id)
+}
+
+// putView checks a view's blocks and keeps it. A modal and a home tab take 100
+// blocks.
+func (s *Server) putView(c *call, kind, id string) answer {
+	view := map[string]jsontext.Value{}
+	if err := json.Unmarshal([]byte(c.arg("view")), &view); err != nil {
+		return failed("invalid_arguments")
+	}
+	var got string
+	if err := json.Unmarshal(view["type"], &got); err != nil || kind != "" && got != kind {
+		return failed("invalid_arguments")
+	}
+	if problems, ok := checkBlocks(view["blocks"], maxViewBlocks); !ok || len(problems) > 0 {
+		return invalidBlocks("invalid_arguments", problems)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id == "" {
+		id = s.newID('V')
+	}
+	view["id"] = jsontext.Value(`"` + id + `"`)
+	raw, err := json.Marshal(view, json.Deterministic(true))
+	if err != nil {
+		return failed("invalid_arguments")
+	}
+	s.views[id] = raw
+	return succeeded(struct {
+		OK   bool           `json:"ok"`
+		View jsontext.Value `json:"view"`
+	}{true, raw})
+}
