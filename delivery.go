@@ -63,9 +63,9 @@ func (d *Delivery) Lags(i *Incident) bool {
 }
 
 // Record notes a receipt: what the target shows now.
-func (d *Delivery) Record(r Receipt, digest bool, now time.Time) {
+func (d *Delivery) Record(r Receipt, now time.Time) {
 	if r.Ref != "" {
-		d.Ref, d.Digest = r.Ref, digest
+		d.Ref, d.Digest = r.Ref, r.Digest
 	}
 	if r.Told > d.Told {
 		d.Told = r.Told

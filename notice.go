@@ -29,6 +29,8 @@ type Notice struct {
 type Receipt struct {
 	// Ref is the handle of what was posted. See Delivery.Ref. Empty leaves it.
 	Ref string
+	// Digest is true when Ref is a message that tells of many incidents.
+	Digest bool
 	// Revision, State and Severity that the target now shows.
 	Revision uint64
 	State    State

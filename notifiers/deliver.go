@@ -24,31 +24,29 @@ func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
 	if r, ok := d.takeUnsaved(k); ok {
 		return d.save(ctx, k, r)
 	}
-	inc, del, err := d.current(ctx, k)
+	inc, del, err := d.current(ctx, k, it.more)
 	if err != nil {
-		return result{failed: true}
+		return result{again: true, neutral: true}
 	}
-	if del == nil {
-		return result{}
-	}
-	if wait := del.Next.Sub(d.o.Now()); wait > 0 {
-		return result{}
+	if del == nil || del.Next.After(d.o.Now()) {
+		return result{neutral: true}
 	}
 	d.mu.Lock()
 	t, ok := d.targets[k.target]
 	d.mu.Unlock()
 	if !ok {
 		_ = d.fail(ctx, it.wake, errNotConfigured)
-		return result{}
+		return result{neutral: true}
 	}
 	if members := d.digest(l, it, t, inc, del); members != nil {
-		return d.deliverDigest(ctx, l, t, del, members)
+		return d.deliverDigest(ctx, l, it, t, del, members)
 	}
 	return d.deliver(ctx, k, t, inc, *del)
 }
 
-// current returns the incident and its delivery when the target lags.
-func (d *Dispatcher) current(ctx context.Context, k delivery) (*tocsin.Incident, *tocsin.Delivery, error) {
+// current returns the incident and its delivery when the target lags, or
+// anyway.
+func (d *Dispatcher) current(ctx context.Context, k delivery, anyway bool) (*tocsin.Incident, *tocsin.Delivery, error) {
 	inc, err := d.o.Store.Get(ctx, k.incident)
 	if errors.Is(err, tocsin.ErrNotFound) {
 		return nil, nil, nil
@@ -57,7 +55,7 @@ func (d *Dispatcher) current(ctx context.Context, k delivery) (*tocsin.Incident,
 		return nil, nil, err
 	}
 	del := inc.Delivery(k.target)
-	if del == nil || !del.Lags(inc) {
+	if del == nil || !del.Lags(inc) && !anyway {
 		return inc, nil, nil
 	}
 	return inc, del, nil
@@ -191,7 +189,7 @@ func (d *Dispatcher) takeUnsaved(k delivery) (tocsin.Receipt, bool) {
 // save commits a receipt. One that the store does not take now is kept, so that
 // nothing is sent a second time because of it.
 func (d *Dispatcher) save(ctx context.Context, k delivery, r tocsin.Receipt) result {
-	again, err := d.commit(ctx, []delivery{k}, r, false)
+	again, err := d.commit(ctx, k, r)
 	if err != nil {
 		d.mu.Lock()
 		d.unsaved[k] = r
@@ -199,36 +197,37 @@ func (d *Dispatcher) save(ctx context.Context, k delivery, r tocsin.Receipt) res
 		d.o.Logger.Warn("a receipt could not be saved yet", "incident", k.incident, "target", k.target, "error", err)
 		return result{failed: true}
 	}
-	return result{again: again}
+	return result{again: again || r.More, more: r.More}
 }
 
-// commit records what the targets of deliveries show now, and reports whether
-// any of them wants another call.
-func (d *Dispatcher) commit(ctx context.Context, ks []delivery, r tocsin.Receipt, digest bool) (again bool, err error) {
+// commit records what a target shows now, and reports whether it lags already.
+func (d *Dispatcher) commit(ctx context.Context, k delivery, r tocsin.Receipt) (lags bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
 	defer cancel()
 	now := d.o.Now()
 	err = d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		again = r.More
-		for _, k := range ks {
-			inc := tx.Incident(k.incident)
-			if inc == nil {
-				continue
-			}
-			del := inc.Delivery(k.target)
-			if del == nil {
-				continue
-			}
-			del.Record(r, digest, now)
-			again = again || del.Lags(inc)
-			tx.PutIncident(inc)
-			if r.Text != "" {
-				e := inc.Event(tocsin.EventDelivered, "", r.Text, now)
-				e.Target = k.target
-				tx.Append(e)
-			}
+		inc := tx.Incident(k.incident)
+		if inc == nil {
+			return nil
 		}
+		del := inc.Delivery(k.target)
+		if del == nil {
+			return nil
+		}
+		record(tx, inc, del, r, now)
+		lags = del.Lags(inc)
 		return nil
 	})
-	return again, err
+	return lags, err
+}
+
+// record notes one receipt on one incident.
+func record(tx tocsin.Tx, inc *tocsin.Incident, del *tocsin.Delivery, r tocsin.Receipt, now time.Time) {
+	del.Record(r, now)
+	tx.PutIncident(inc)
+	if r.Text != "" {
+		e := inc.Event(tocsin.EventDelivered, "", r.Text, now)
+		e.Target = del.Target
+		tx.Append(e)
+	}
 }

@@ -66,7 +66,7 @@ func (d *Dispatcher) fresh(l *lane, t Target) []member {
 	l.mu.Unlock()
 	out := make([]member, 0, len(items))
 	for _, it := range items {
-		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key})
+		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key}, false)
 		if err == nil && del != nil && del.Ref == "" && !d.isUnclear(delivery{inc.ID, t.Key}) {
 			out = append(out, member{it, inc})
 		}
@@ -100,56 +100,46 @@ func (d *Dispatcher) digestOf(l *lane, it *item, t Target, ref string) []member 
 	return out
 }
 
-// deliverDigest tells the members in one call. The first item's result is
-// returned; the others are finished here.
-func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, t Target, del *tocsin.Delivery, members []member) result {
-	n := tocsin.DigestNotice{Ref: del.Ref, Now: d.o.Now()}
-	ks := make([]delivery, 0, len(members))
+// deliverDigest tells the members in one call. The result is that of the item
+// that asked; the others that waited are finished here.
+func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Target, del *tocsin.Delivery, members []member) result {
 	slices.SortStableFunc(members, func(a, b member) int { return b.inc.Severity.Rank() - a.inc.Severity.Rank() })
-	revisions := map[string]*tocsin.Incident{}
+	n := tocsin.DigestNotice{Ref: del.Ref, Now: d.o.Now()}
 	for _, m := range members {
 		n.Incidents = append(n.Incidents, m.inc)
-		ks = append(ks, delivery{m.inc.ID, t.Key})
-		revisions[m.inc.ID] = m.inc
 	}
 	call, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	r, err := t.Notifier.(Digester).DeliverDigest(call, n)
 	cancel()
 	res := result{}
 	if err != nil {
-		for _, k := range ks {
-			if tocsin.IsUnclear(err) {
-				d.flag(k, true)
+		for _, m := range members {
+			if tocsin.IsUnclear(err) && m.item != nil {
+				d.flag(delivery{m.inc.ID, t.Key}, true)
 			}
 		}
-		res = d.failed(ctx, ks[0], t, *del, err)
-	} else if err = d.commitDigest(ctx, revisions, t, r); err != nil {
+		res = d.failed(ctx, delivery{it.wake.Incident, t.Key}, t, *del, err)
+	} else if err = d.commitDigest(ctx, n.Incidents, t, r); err != nil {
 		res = result{failed: true}
 	} else {
-		d.metrics.outcomes.WithLabelValues(kind(t.Key), "digested").Add(float64(len(ks)))
+		d.metrics.outcomes.WithLabelValues(kind(t.Key), "digested").Add(float64(len(members)))
 	}
-	first := true
 	for _, m := range members {
-		if m.item == nil {
-			continue
+		if m.item != nil && m.item != it {
+			l.finish(m.item, result{neutral: true, again: err != nil})
 		}
-		if !first {
-			l.finish(m.item, result{again: res != result{}})
-		}
-		first = false
 	}
 	return res
 }
 
-// commitDigest records that every member is shown at the revision that was
-// rendered.
-func (d *Dispatcher) commitDigest(ctx context.Context, shown map[string]*tocsin.Incident, t Target, r tocsin.Receipt) error {
+// commitDigest records that every member is shown as it was rendered.
+func (d *Dispatcher) commitDigest(ctx context.Context, shown []*tocsin.Incident, t Target, r tocsin.Receipt) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveFor)
 	defer cancel()
 	now := d.o.Now()
 	return d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		for id, was := range shown {
-			inc := tx.Incident(id)
+		for _, was := range shown {
+			inc := tx.Incident(was.ID)
 			if inc == nil {
 				continue
 			}
@@ -157,16 +147,12 @@ func (d *Dispatcher) commitDigest(ctx context.Context, shown map[string]*tocsin.
 			if del == nil {
 				continue
 			}
-			isNew := del.Ref != r.Ref
 			mine := r
-			mine.Revision, mine.State, mine.Severity = was.Revision, was.State, was.Severity
-			del.Record(mine, true, now)
-			tx.PutIncident(inc)
-			if isNew && r.Text != "" {
-				e := inc.Event(tocsin.EventDelivered, "", r.Text, now)
-				e.Target = t.Key
-				tx.Append(e)
+			mine.Digest, mine.Revision, mine.State, mine.Severity = true, was.Revision, was.State, was.Severity
+			if del.Ref == r.Ref {
+				mine.Text = "" // said when the digest was posted
 			}
+			record(tx, inc, del, mine, now)
 		}
 		return nil
 	})

@@ -46,9 +46,11 @@ type item struct {
 	since time.Time
 	// busy items are being worked on; dirty ones were woken meanwhile.
 	busy, dirty bool
-	notBefore   time.Time
-	attempts    int
-	done        chan struct{}
+	// more is true when the target shows the incident but wants another call.
+	more      bool
+	notBefore time.Time
+	attempts  int
+	done      chan struct{}
 }
 
 // lane is a queue by urgency with one rate.
@@ -234,8 +236,11 @@ func (l *lane) claim(n int, want func(*item) bool) []*item {
 
 // result says what becomes of an item.
 type result struct {
-	// again: there is more to do, as soon as the lane allows.
-	again bool
+	// again: there is more to do, as soon as the lane allows. more: although the
+	// target shows the incident.
+	again, more bool
+	// neutral says nothing about the provider's health.
+	neutral bool
 	// failed: the provider failed; try again after a pause that grows.
 	failed bool
 	// pause that the provider asked for.
@@ -263,9 +268,10 @@ func (l *lane) finish(it *item, r result) {
 		it.attempts++
 		l.until = now.Add(backoff(l.failures, lanePause))
 		it.notBefore = now.Add(backoff(it.attempts, itemPause))
-	default:
+	case !r.neutral:
 		l.failures, it.attempts, l.until = 0, 0, time.Time{}
 	}
+	it.more = r.more
 	if !r.again && !r.failed && r.pause == 0 && !it.dirty {
 		delete(l.items, delivery{it.wake.Incident, it.wake.Target})
 		close(it.done)

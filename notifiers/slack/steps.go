@@ -51,10 +51,10 @@ func (v *view) step(number int, s *tocsin.Step) {
 // command shows a command whole or not at all: half of one must not be pasted.
 func (v *view) command(c *tocsin.Command) {
 	text := strings.Trim(c.Text, "\n")
-	if strings.TrimSpace(text) == "" {
+	shown := escape(text, len(text)*len("&amp;"), fenced)
+	if strings.TrimSpace(shown) == "" {
 		return
 	}
-	shown := escape(text, len(text)*len("&amp;"), fenced)
 	if utf8.RuneCountInString(shown) > v.detail.command {
 		lines := uint64(strings.Count(text, "\n") + 1)
 		v.b.line([]byte("(a long command of " + strconv.FormatUint(lines, 10) + " " + plural(lines, "line") + ": see the runbook)"))

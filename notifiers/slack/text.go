@@ -80,7 +80,7 @@ func harmless(s string, st style) bool {
 			}
 			space = true
 			continue
-		case st == plain:
+		case st == plain && c != '<':
 		case c == '&' || c == '<' || c == '>' || c == '`':
 			return false
 		case st == prose && (c == '*' || c == '~' || c == '_'):
@@ -108,9 +108,9 @@ func (w *writer) rune(s string, i int, r rune, size int) {
 	case w.style == fenced && (r == '\n' || r == '\t'):
 		w.put(string(r))
 	case w.style == fenced && r == '\r':
-	case unicode.IsSpace(r) || unicode.IsControl(r):
+	case unicode.IsSpace(r) || unicode.IsControl(r) && w.style != fenced:
 		w.blank()
-	case invisible(r):
+	case unicode.IsControl(r) || invisible(r):
 		if w.style == fenced {
 			w.put(unseen)
 		}
@@ -159,6 +159,9 @@ func (w *writer) replace(s string, i int, r rune, size int) string {
 	if r == '>' && w.style == prose && len(w.dst) == w.start {
 		return "›" // at the start of a line it would make a quotation
 	}
+	if r == '<' && w.style == plain && opensToken(s[i+1:]) {
+		return "‹" // harmless in plain text as documented; this does not rely on it
+	}
 	if w.style != plain {
 		switch r {
 		case '&':
@@ -181,6 +184,16 @@ func (w *writer) replace(s string, i int, r rune, size int) string {
 		return underscore
 	}
 	return s[i : i+size]
+}
+
+// opensToken tells what Slack would read as a mention or a link after a <.
+func opensToken(rest string) bool {
+	for _, prefix := range []string{"!", "@", "#", "http", "mailto:"} {
+		if strings.HasPrefix(rest, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // insideWord tells an underscore that formats nothing, as in node_cpu.

@@ -1,0 +1,190 @@
+package slack_test
+
+import (
+	"encoding/json"
+	"html"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+)
+
+// nasty is what people put into labels, and what people should not.
+var nasty = []string{
+	"<!channel>", "<!here>", "<!everyone>", "<!here|here>", "@here", "@channel", "<@U0ANA>", "<@U0ANA|ana>", "<#C0OPS|ops>",
+	"<!subteam^S0TEAM|@team>", "<!date^0^{date}|x>", "<https://evil.example|Incident>", "https://evil.example/", "evil.example",
+	"<mailto:a@b.c|x>", "javascript:alert(1)", "`", "``", "```", "````", "*bold*", "_it_", "~gone~", "\n", "\r\n", "\n> quote", "> quote",
+	"\n\n\n", "\t", "\x00", "\x1b[31m", "\u202e", "\u2066", "\u200b", "\u200d", "\ufeff", "\u2028", "\u3164", "\U000E0041", "\xff\xfe", "\xc0\x80", "&lt;!channel&gt;",
+	"&amp;lt;", "&", "<", ">", "|", "\\", `"`, "'", "漢字", "🔥", "é", "a\u0301\u0301\u0301", ":fire:", "${HOME}", "{{ $labels.x }}", "$(reboot)",
+	strings.Repeat("A", 5000), strings.Repeat("<", 3000), strings.Repeat("\"", 3000), strings.Repeat("&", 2000), strings.Repeat("🔥", 1500), strings.Repeat("` ", 1000), " ", "",
+}
+
+func nastyText(r *rand.Rand) string {
+	var b strings.Builder
+	for range r.IntN(5) {
+		if r.IntN(3) == 0 {
+			for range r.IntN(12) {
+				b.WriteRune(rune(r.IntN(0x2100)))
+			}
+			continue
+		}
+		b.WriteString(nasty[r.IntN(len(nasty))])
+	}
+	return b.String()
+}
+
+func nastyLabels(r *rand.Rand) tocsin.Labels {
+	l := tocsin.Labels{}
+	for range r.IntN(6) {
+		l[nastyText(r)] = nastyText(r)
+	}
+	return l
+}
+
+func nastyURL(r *rand.Rand) string {
+	if r.IntN(2) == 0 {
+		return nastyText(r)
+	}
+	return "https://good.example/" + nastyText(r)
+}
+
+func nastyNotice(r *rand.Rand) tocsin.Notice {
+	text := func() string { return nastyText(r) }
+	i := incident()
+	i.ID = i.ID[:5] + string(rune('a'+r.IntN(26)))
+	i.Title, i.Severity, i.Alerts, i.Firing = text(), tocsin.Severity(text()), 9, uint32(r.IntN(10))
+	i.Flapping, i.Reopened, i.Truncated = r.IntN(2) == 0, uint32(r.IntN(2)), uint64(r.IntN(2))
+	switch r.IntN(4) {
+	case 0:
+		i.Acknowledge(text(), opened)
+	case 1:
+		i.Resolve(text(), text(), opened.Add(time.Hour))
+	case 2:
+		i.Suppressed, i.Suppression = i.Firing, &tocsin.Suppression{Reason: text(), By: text(), Text: text()}
+	}
+	n := notice(i)
+	n.GroupLabels, n.URL, n.Alerts = nastyLabels(r), nastyURL(r), nil
+	for range r.IntN(12) {
+		a := tocsin.Alert{Source: text(), Labels: nastyLabels(r), Annotations: nastyLabels(r), GeneratorURL: nastyURL(r)}
+		a.Labels[tocsin.LabelAlertName] = text()
+		a.Annotations[tocsin.AnnotationDescription] = text()
+		a.Annotations[tocsin.AnnotationRunbookURL] = nastyURL(r)
+		n.Alerts = append(n.Alerts, tocsin.AlertRecord{Alert: a, State: tocsin.AlertState{Firing: r.IntN(4) > 0, StartsAt: opened, Suppression: i.Suppression}})
+	}
+	if r.IntN(2) == 0 {
+		n.Runbook = &tocsin.Runbook{Title: text(), URL: nastyURL(r)}
+		for range r.IntN(8) {
+			n.Runbook.Steps = append(n.Runbook.Steps, tocsin.Step{Condition: text(), Text: text(), Depth: r.IntN(5),
+				Commands: []tocsin.Command{{Text: text(), Unfilled: []string{text()}}, {Text: text()}}})
+		}
+	}
+	n.Events = nil
+	return n
+}
+
+// ourBold is all that may be bold.
+var (
+	tag     = regexp.MustCompile(`<[^>]*>`)
+	boldRe  = regexp.MustCompile(`<b>([^<]*)`)
+	ourBold = regexp.MustCompile(`^(critical|error|warning|info|\d+ of \d+ firing|Firing|Acknowledged|Suppressed|Resolved|Runbook)$`)
+)
+
+// assertHarmless checks what people would see of a message.
+func assertHarmless(t require.TestingT, m slacktest.Message) {
+	seen := m.See()
+	require.Empty(t, seen.Mentions, "a mention in %s", m.Blocks)
+	for _, l := range seen.Links {
+		require.Regexp(t, `^https?://[^\s<>|]+$`, l)
+		require.NotContains(t, l, "evil.example|")
+	}
+	require.NotContains(t, string(seen.HTML), "<blockquote>", "a quotation in %s", m.Blocks)
+	require.NotContains(t, string(seen.HTML), "<i>", "italics in %s", m.Blocks)
+	for _, b := range boldRe.FindAllStringSubmatch(string(seen.HTML), -1) {
+		require.Regexp(t, ourBold, b[1], "bold in %s", m.Blocks)
+	}
+	text := html.UnescapeString(tag.ReplaceAllString(string(seen.HTML), "\n"))
+	for _, r := range text + m.Text {
+		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029') {
+			require.Failf(t, "unseen character", "%U in %s", r, m.Blocks)
+		}
+	}
+	require.LessOrEqual(t, size(m), 10_000)
+	var blocks []struct{ Text struct{ Type, Text string } }
+	require.NoError(t, json.Unmarshal(m.Blocks, &blocks))
+	for _, b := range blocks {
+		if b.Text.Type == "mrkdwn" {
+			require.Zero(t, strings.Count(b.Text.Text, "```")%2, "an open fence in %s", m.Blocks)
+		}
+	}
+}
+
+// deliverHostile posts one hostile message and its thread and checks both.
+func deliverHostile(t *testing.T, seed uint64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := slacktest.New(slacktest.WithAutoCreate())
+	ch := slack.New(slack.Config{Token: "t", HTTPClient: s.Client()}).Channel("#incidents")
+	n := nastyNotice(r)
+	receipt, err := ch.Deliver(t.Context(), n)
+	require.NoError(t, err, "seed %d", seed)
+	require.NotContains(t, receipt.Text, "plain text", "seed %d", seed)
+	record(&n, receipt)
+	for seq := range uint64(r.IntN(40)) {
+		n.Events = append(n.Events, event(100+seq, tocsin.EventKind(nastyText(r)), nastyText(r)))
+	}
+	_, err = ch.Deliver(t.Context(), n)
+	require.NoError(t, err, "seed %d", seed)
+	m := s.Messages("incidents")
+	require.Len(t, m, 1)
+	assertHarmless(t, m[0])
+	for _, reply := range m[0].Replies {
+		assertHarmless(t, reply)
+	}
+}
+
+func TestHostileTextIsHarmless(t *testing.T) {
+	t.Parallel()
+	cases := 10_000
+	if testing.Short() {
+		cases = 500
+	}
+	for seed := range uint64(cases) {
+		deliverHostile(t, seed)
+	}
+}
+
+func FuzzHostileText(f *testing.F) {
+	for _, s := range nasty {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		s, ch := setup(t)
+		n := notice(incident())
+		n.Incident.Title = a
+		n.Alerts[0].Labels[b] = a
+		n.Alerts[0].Labels[tocsin.LabelAlertName] = b
+		n.Alerts[0].Annotations[tocsin.AnnotationDescription] = a + b
+		n.URL, n.Alerts[0].GeneratorURL = a, "https://x.example/"+b
+		n.Runbook = &tocsin.Runbook{Title: b, Steps: []tocsin.Step{{Text: a, Commands: []tocsin.Command{{Text: b, Unfilled: []string{a}}}}}}
+		n.Events = []tocsin.Event{event(9, tocsin.EventNote, a), event(10, tocsin.EventNote, b)}
+		n.Delivery.Told = 8
+		deliver(t, ch, &n)
+		n.Events[1].Seq++
+		n.Incident.Touch(opened)
+		deliver(t, ch, &n)
+		deliver(t, ch, &n)
+		m := one(t, s)
+		assertHarmless(t, m)
+		assert.Len(t, m.Replies, 1)
+		assertHarmless(t, m.Replies[0])
+	})
+}
