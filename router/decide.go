@@ -170,9 +170,10 @@ func (d *decision) home(a *tocsin.Alert, old tocsin.AlertState) *work {
 }
 
 // over archives an incident whose reopen window has passed before the sweep
-// came by, and reports whether it did.
+// came by, and reports whether it did. One that somebody has not been told of
+// yet is not over: it reopens.
 func (d *decision) over(w *work) bool {
-	if w.inc.Open() || d.in.now.Sub(w.inc.ResolvedAt) < d.rules.timing.Reopen {
+	if !d.rules.archivable(w.inc, d.in.now) {
 		return false
 	}
 	d.tx.Archive(w.inc.ID)

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -83,7 +86,11 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	if a.store, err = bolt.Open(filepath.Join(cfg.Storage.Path, "tocsin.db"), a.storeOptions(cfg)); err != nil {
 		return nil, err
 	}
-	if a.stream, err = stream.Start(ctx, streamConfig(cfg, log, a.registry)); err != nil {
+	sc, err := streamConfig(cfg, log, a.registry)
+	if err != nil {
+		return nil, err
+	}
+	if a.stream, err = stream.Start(ctx, sc); err != nil {
 		return nil, err
 	}
 	var problems []runbooks.Problem
@@ -107,7 +114,10 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		return nil, err
 	}
 	a.registerMetrics()
-	a.server, err = server.New(wireServer(cfg), a.serverDeps())
+	if a.server, err = server.New(wireServer(cfg), a.serverDeps()); err != nil {
+		return nil, err
+	}
+	_, err = a.server.Listen()
 	return a, err
 }
 
@@ -128,17 +138,41 @@ func orNone(s config.Size) int64 {
 	return int64(s)
 }
 
-func streamConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) stream.Config {
+func streamConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (stream.Config, error) {
 	c := stream.Config{
 		URL: cfg.NATS.URL, Dir: filepath.Join(cfg.Storage.Path, "nats"), CredentialsFile: cfg.NATS.CredentialsFile,
 		Replicas: cfg.NATS.Replicas, EventsMaxAge: time.Duration(cfg.NATS.Events.MaxAge),
 		EventsMaxBytes: int64(cfg.NATS.Events.MaxBytes),
 		Logger:         log.With("component", "stream"), Registerer: reg,
 	}
+	var err error
 	if t := cfg.NATS.TLS; t != nil {
-		c.CAFile, c.CertFile, c.KeyFile = t.CAFile, t.CertFile, t.KeyFile
+		c.TLS, err = clientTLS(t)
 	}
-	return c
+	return c, err
+}
+
+// clientTLS reads the files for TLS towards NATS.
+func clientTLS(t *config.NATSTLS) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats.tls.ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("nats.tls.ca_file: %s holds no PEM certificate", t.CAFile)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("nats.tls: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
 }
 
 func (a *App) serverDeps() server.Deps {
@@ -179,7 +213,7 @@ func (a *App) incidentURL(id string) string {
 	return a.cfg.Server.ExternalURL + "/incidents/" + url.PathEscape(id)
 }
 
-// Addr is the address that the server listens on, once Run has begun.
+// Addr is the address that the server listens on.
 func (a *App) Addr() string { return a.server.Addr() }
 
 // Ready reports why alerts would not be taken now, or nil.
@@ -223,7 +257,7 @@ func (a *App) purge(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if err := a.store.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if _, err := a.store.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			a.log.Warn("old incidents could not be dropped; tried again in an hour", "error", err)
 		}
 		select {
@@ -275,13 +309,17 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
+	problems, err := a.shelf.Reload()
 	if err != nil {
 		return err
 	}
 	logProblems(a.log, problems)
 	if keys := config.RestartNeeded(old, cfg); len(keys) > 0 {
 		a.log.Warn("these settings take effect at the next start", "keys", strings.Join(keys, ", "))
+	}
+	sc := wireServer(cfg)
+	if err := a.server.SetAuth(sc.Intake, sc.API); err != nil {
+		return err
 	}
 	a.mu.Lock()
 	a.cfg = cfg

@@ -91,7 +91,7 @@ func explainBusy(err error) error {
 // build starts the emulators and the program.
 func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slog.Logger, g *errgroup.Group) (*stage, error) {
 	s := &stage{
-		slack: slacktest.New(), pagerduty: pagerdutytest.New(), out: out, started: time.Now(),
+		slack: slacktest.New(slacktest.WithAutoCreate()), pagerduty: pagerdutytest.New(pagerdutytest.Config{}), out: out, started: time.Now(),
 	}
 	if !c.Once {
 		s.pause = 3 * time.Second

@@ -34,10 +34,7 @@ type parts struct {
 }
 
 func wire(cfg *config.Config) (parts, error) {
-	targets, byReceiver, err := wireTargets(cfg)
-	if err != nil {
-		return parts{}, err
-	}
+	targets, byReceiver := wireTargets(cfg)
 	rules, err := router.NewRules(wireSpec(cfg, byReceiver))
 	if err != nil {
 		return parts{}, err
@@ -95,11 +92,8 @@ func wireRoute(r config.Route) router.RouteSpec {
 
 // wireTargets makes every receiver's targets. A channel that two receivers name
 // is one target: an incident that goes to both is posted there once.
-func wireTargets(cfg *config.Config) ([]notifiers.Target, map[string][]router.Target, error) {
-	slackClient, err := wireSlack(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
+func wireTargets(cfg *config.Config) ([]notifiers.Target, map[string][]router.Target) {
+	slackClient := wireSlack(cfg)
 	var all []notifiers.Target
 	seen := map[string]bool{}
 	byReceiver := map[string][]router.Target{}
@@ -119,20 +113,13 @@ func wireTargets(cfg *config.Config) ([]notifiers.Target, map[string][]router.Ta
 			add(r.Name, pagerdutyTarget(cfg, fmt.Sprintf("pagerduty:%s/%d", r.Name, i), p), false)
 		}
 		for i, w := range r.WebhookConfigs {
-			t, err := webhookTarget(fmt.Sprintf("webhook:%s/%d", r.Name, i), r.Name, w)
-			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", r.Pos, err)
-			}
-			add(r.Name, t, true)
+			add(r.Name, webhookTarget(cfg, fmt.Sprintf("webhook:%s/%d", r.Name, i), r.Name, w), true)
 		}
 	}
-	return all, byReceiver, nil
+	return all, byReceiver
 }
 
-func wireSlack(cfg *config.Config) (*slack.Client, error) {
-	if cfg.Slack.BotToken.IsZero() {
-		return nil, nil // config refuses slack_configs without a token
-	}
+func wireSlack(cfg *config.Config) *slack.Client {
 	return slack.New(slack.Config{
 		Token: cfg.Slack.BotToken.Reveal(), APIURL: cfg.Slack.APIURL,
 		Timeout: time.Duration(cfg.Slack.Timeout), Lookup: cfg.Slack.Lookup,
@@ -162,23 +149,21 @@ func pagerdutyTarget(cfg *config.Config, key string, p config.PagerDutyConfig) n
 	}
 }
 
-func webhookTarget(key, receiver string, w config.WebhookConfig) (notifiers.Target, error) {
+func webhookTarget(cfg *config.Config, key, receiver string, w config.WebhookConfig) notifiers.Target {
 	c := webhook.Config{
 		URL: w.URL.Reveal(), Receiver: receiver, BearerToken: w.BearerToken.Reveal(),
-		MaxAlerts: w.MaxAlerts, Timeout: time.Duration(w.Timeout),
+		ExternalURL: cfg.Server.ExternalURL,
+		MaxAlerts:   w.MaxAlerts, Timeout: time.Duration(w.Timeout),
 	}
 	if w.BasicAuth != nil {
-		c.User, c.Password = w.BasicAuth.Username, w.BasicAuth.Password.Reveal()
+		c.Username, c.Password = w.BasicAuth.Username, w.BasicAuth.Password.Reveal()
 	}
-	n, err := webhook.New(c)
-	if err != nil {
-		return notifiers.Target{}, err
-	}
-	t := notifiers.Target{Key: key, Notifier: n}
+	n := webhook.New(c)
+	t := notifiers.Target{Key: key, Notifier: n, Thread: true}
 	if !w.SendResolved {
 		t.Notifier = firingOnly{n}
 	}
-	return t, nil
+	return t
 }
 
 // firingOnly leaves a notifier untold of resolved incidents.

@@ -21,23 +21,45 @@ type call struct {
 	token       string
 	contentType string
 	args        map[string]string
+	// raw holds the structures of a JSON body as they came; they alias it.
+	raw map[string]jsontext.Value
 	// now is when the call was read.
 	now time.Time
 }
 
 // arg returns an argument: a string as it is, anything else as JSON text.
-func (c *call) arg(name string) string { return c.args[name] }
+func (c *call) arg(name string) string {
+	if v, ok := c.raw[name]; ok {
+		return string(v)
+	}
+	return c.args[name]
+}
+
+// value returns an argument that is JSON, or nil.
+func (c *call) value(name string) jsontext.Value {
+	if v, ok := c.raw[name]; ok {
+		return v
+	}
+	if s := c.args[name]; s != "" {
+		return jsontext.Value(s)
+	}
+	return nil
+}
 
 // has tells an argument that was left out from one that is empty.
-func (c *call) has(name string) bool { _, ok := c.args[name]; return ok }
+func (c *call) has(name string) bool {
+	_, ok := c.args[name]
+	_, raw := c.raw[name]
+	return ok || raw
+}
 
 func (c *call) bool(name string) bool {
-	v := c.args[name]
+	v := c.arg(name)
 	return v == "true" || v == "1"
 }
 
 func (c *call) int(name string, def, most int) int {
-	n, err := strconv.Atoi(c.args[name])
+	n, err := strconv.Atoi(c.arg(name))
 	if err != nil || n <= 0 {
 		return def
 	}
@@ -49,10 +71,12 @@ func (c *call) int(name string, def, most int) int {
 func readCall(w http.ResponseWriter, r *http.Request, method string) (*call, string) {
 	c := &call{method: method, args: map[string]string{}, now: time.Now()}
 	c.contentType, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
-	addForm(c.args, r.URL.Query())
+	if r.URL.RawQuery != "" {
+		addForm(c.args, r.URL.Query())
+	}
 	var bad string
 	if r.Body != nil {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := readAll(w, r)
 		if err != nil {
 			bad = "request_timeout"
 		} else {
@@ -99,23 +123,49 @@ func (c *call) readMultipart(body []byte, header string) string {
 	return ""
 }
 
-func (c *call) readJSON(body []byte) string {
-	var fields map[string]jsontext.Value
-	if err := json.Unmarshal(body, &fields); err != nil {
-		return "invalid_json"
+// readAll reads a body of at most maxBody bytes.
+func readAll(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	src := http.MaxBytesReader(w, r.Body, maxBody)
+	if r.ContentLength < 0 || r.ContentLength > maxBody {
+		return io.ReadAll(src)
 	}
-	for k, v := range fields {
+	body := make([]byte, r.ContentLength)
+	_, err := io.ReadFull(src, body)
+	return body, err
+}
+
+func (c *call) readJSON(body []byte) string {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if t, err := dec.ReadToken(); err != nil || t.Kind() != '{' {
+		return "json_not_object"
+	}
+	c.raw = map[string]jsontext.Value{}
+	for dec.PeekKind() == '"' {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return "invalid_json"
+		}
+		key := name.String()
+		v, err := dec.ReadValue()
+		if err != nil {
+			return "invalid_json"
+		}
 		switch v.Kind() {
 		case '"':
-			var str string
-			if err := json.Unmarshal(v, &str); err != nil {
+			text, err := jsontext.AppendUnquote(nil, v)
+			if err != nil {
 				return "invalid_json"
 			}
-			c.args[k] = str
+			c.args[key] = string(text)
 		case 'n':
 		default:
-			c.args[k] = string(v)
+			// The decoder reads from body itself, which nobody changes: v
+			// stays valid.
+			c.raw[key] = v
 		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return "invalid_json"
 	}
 	return ""
 }

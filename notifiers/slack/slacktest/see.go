@@ -110,10 +110,10 @@ func (r *render) blocks(raw jsontext.Value) {
 func (r *render) block(b *block) {
 	switch b.Type {
 	case "header":
-		r.wrap("h3", "header", func() { r.rawText(b.Text) })
+		r.wrap("h3", "header", func() { r.textObject(b.Text.textObject) })
 	case "section":
 		r.wrap("div", "section", func() {
-			r.rawText(b.Text)
+			r.textObject(b.Text.textObject)
 			for _, f := range b.Fields {
 				r.wrap("div", "field", func() { r.textObject(f) })
 			}

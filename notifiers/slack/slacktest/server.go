@@ -15,6 +15,8 @@ const (
 	BotID     = "B0TOCSIN01"
 	BotUserID = "U0TOCSIN01"
 	BotName   = "tocsin"
+
+	appID = "A0TOCSIN01"
 )
 
 // Limits of the memory that a Server uses unless an option says otherwise.
@@ -179,12 +181,12 @@ func (s *Server) answer(ctx context.Context, c *call, f *Fault, bad string) answ
 			return ans
 		}
 	}
-	if bad != "" {
-		return failed(bad)
-	}
 	rt, ok := s.routes[c.method]
 	if !ok {
 		return failed("unknown_method")
+	}
+	if bad != "" {
+		return failed(bad)
 	}
 	if code, needed, provided := s.authorize(c.token, rt.scopes); code != "" {
 		return denied(code, needed, provided)

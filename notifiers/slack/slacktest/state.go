@@ -79,7 +79,7 @@ func (m *message) wire(metadata bool) wireMessage {
 		w.Subtype = "thread_broadcast"
 	}
 	if m.botID != "" {
-		w.AppID = "A0TOCSIN01"
+		w.AppID = appID
 	}
 	if metadata {
 		w.Metadata = m.metadata
@@ -129,12 +129,13 @@ func (s *Server) find(ref string) *channel {
 	return s.byName[strings.TrimPrefix(ref, "#")]
 }
 
-// channelKey is the ID of the channel, or ref where there is none.
+// channelKey is the same for all ways to name a channel, before and after it is
+// created.
 func (s *Server) channelKey(ref string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.find(ref); c != nil {
-		return c.id
+		ref = c.name
 	}
 	return strings.TrimPrefix(ref, "#")
 }

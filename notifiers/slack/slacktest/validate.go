@@ -3,6 +3,8 @@ package slacktest
 import (
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -39,10 +41,27 @@ const (
 
 // textObject is Block Kit's composition object for text.
 type textObject struct {
-	Type     string `json:"type"`
-	Text     string `json:"text"`
-	Emoji    *bool  `json:"emoji"`
-	Verbatim *bool  `json:"verbatim"`
+	Type     string         `json:"type"`
+	Text     string         `json:"text"`
+	Emoji    *bool          `json:"emoji"`
+	Verbatim *bool          `json:"verbatim"`
+	Rest     jsontext.Value `json:",embed"`
+}
+
+// blockText is the text of a block: an object, but a mere string in a markdown
+// block.
+type blockText struct {
+	textObject
+	given, bare bool
+}
+
+// UnmarshalJSONFrom reads either form.
+func (t *blockText) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	t.given = true
+	if t.bare = dec.PeekKind() == '"'; t.bare {
+		return json.UnmarshalDecode(dec, &t.Text)
+	}
+	return json.UnmarshalDecode(dec, &t.textObject)
 }
 
 // block holds the fields of every kind of block that is checked. Fields of
@@ -50,7 +69,7 @@ type textObject struct {
 type block struct {
 	Type      string           `json:"type"`
 	BlockID   string           `json:"block_id"`
-	Text      jsontext.Value   `json:"text"`
+	Text      blockText        `json:"text"`
 	Fields    []textObject     `json:"fields"`
 	Accessory jsontext.Value   `json:"accessory"`
 	Elements  []jsontext.Value `json:"elements"`
@@ -58,7 +77,7 @@ type block struct {
 	AltText   string           `json:"alt_text"`
 	Title     jsontext.Value   `json:"title"`
 	Expand    *bool            `json:"expand"`
-	Rest      jsontext.Value   `json:",unknown"`
+	Rest      jsontext.Value   `json:",embed"`
 }
 
 type element struct {
@@ -80,18 +99,17 @@ type element struct {
 	} `json:"confirm"`
 	Emoji    *bool          `json:"emoji"`
 	Verbatim *bool          `json:"verbatim"`
-	Rest     jsontext.Value `json:",unknown"`
+	Rest     jsontext.Value `json:",embed"`
 }
 
 // readBlocks validates the blocks of a message and returns them as they came.
-func readBlocks(s string) (jsontext.Value, answer, bool) {
-	if s == "" {
+func readBlocks(raw jsontext.Value) (jsontext.Value, answer, bool) {
+	if len(raw) == 0 {
 		return nil, answer{}, true
 	}
-	if utf8.RuneCountInString(s) > maxBlockChars {
+	if len(raw) > maxBlockChars && utf8.RuneCount(raw) > maxBlockChars {
 		return nil, failed("msg_blocks_too_long"), false
 	}
-	raw := jsontext.Value(s)
 	problems, ok := checkBlocks(raw, maxBlocks)
 	if !ok {
 		return nil, failed("invalid_blocks_format"), false
@@ -105,14 +123,14 @@ func readBlocks(s string) (jsontext.Value, answer, bool) {
 	return raw, answer{}, true
 }
 
-func readAttachments(s string) (jsontext.Value, answer, bool) {
-	if s == "" {
+func readAttachments(raw jsontext.Value) (jsontext.Value, answer, bool) {
+	if len(raw) == 0 {
 		return nil, answer{}, true
 	}
 	var list []struct {
 		Blocks jsontext.Value `json:"blocks"`
 	}
-	if err := json.Unmarshal([]byte(s), &list); err != nil {
+	if err := json.Unmarshal(raw, &list); err != nil {
 		return nil, failed("invalid_attachments"), false
 	}
 	if len(list) > maxAttachments {
@@ -122,14 +140,14 @@ func readAttachments(s string) (jsontext.Value, answer, bool) {
 		if len(a.Blocks) == 0 {
 			continue
 		}
-		if _, ans, ok := readBlocks(string(a.Blocks)); !ok {
+		if _, ans, ok := readBlocks(a.Blocks); !ok {
 			return nil, ans, false
 		}
 	}
 	if len(list) == 0 {
 		return nil, answer{}, true
 	}
-	return jsontext.Value(s), answer{}, true
+	return raw, answer{}, true
 }
 
 // checker collects what is wrong, in Slack's own form.
@@ -140,7 +158,7 @@ func (k *checker) fail(at, format string, args ...any) {
 }
 
 func (k *checker) length(at, s string, most int) {
-	if n := utf8.RuneCountInString(s); n > most {
+	if len(s) > most && utf8.RuneCountInString(s) > most {
 		k.fail(at, "must be less than %d characters", most+1)
 	}
 }
@@ -155,15 +173,17 @@ func checkBlocks(raw jsontext.Value, most int) ([]string, bool) {
 	if len(blocks) > most {
 		k.fail("/blocks", "no more than %d items allowed", most)
 	}
-	seen := map[string]bool{}
+	var seen []string
 	markdown := 0
 	for i := range blocks {
-		b, at := &blocks[i], fmt.Sprintf("/blocks/%d", i)
-		k.length(at+"/block_id", b.BlockID, maxID)
-		if b.BlockID != "" && seen[b.BlockID] {
-			k.fail(at+"/block_id", "`block_id` %s already exists", b.BlockID)
+		b, at := &blocks[i], "/blocks/"+strconv.Itoa(i)
+		if b.BlockID != "" {
+			k.length(at+"/block_id", b.BlockID, maxID)
+			if slices.Contains(seen, b.BlockID) {
+				k.fail(at+"/block_id", "`block_id` %s already exists", b.BlockID)
+			}
+			seen = append(seen, b.BlockID)
 		}
-		seen[b.BlockID] = true
 		k.block(b, at, &markdown)
 	}
 	return k.problems, true
@@ -174,7 +194,7 @@ func (k *checker) block(b *block, at string, markdown *int) {
 	case "section":
 		k.section(b, at)
 	case "header":
-		k.text(b.Text, at+"/text", maxHeaderText, "plain_text")
+		k.blockText(b.Text, at+"/text", maxHeaderText, "plain_text")
 	case "divider":
 	case "context":
 		k.count(b.Elements, at, maxContext)
@@ -189,11 +209,10 @@ func (k *checker) block(b *block, at string, markdown *int) {
 	case "image":
 		k.image(b.ImageURL, b.AltText, at)
 	case "markdown":
-		var s string
-		if json.Unmarshal(b.Text, &s) != nil || s == "" {
+		if !b.Text.bare || b.Text.Text == "" {
 			k.fail(at+"/text", "must be a string")
 		}
-		if *markdown += utf8.RuneCountInString(s); *markdown > maxMarkdown {
+		if *markdown += utf8.RuneCountInString(b.Text.Text); *markdown > maxMarkdown {
 			k.fail(at+"/text", "must be less than %d characters", maxMarkdown+1)
 		}
 	case "rich_text", "input", "video", "file", "table":
@@ -217,11 +236,11 @@ func (k *checker) count(list []jsontext.Value, at string, most int) {
 }
 
 func (k *checker) section(b *block, at string) {
-	if len(b.Text) == 0 && len(b.Fields) == 0 {
+	if !b.Text.given && len(b.Fields) == 0 {
 		k.fail(at, "missing required field: text")
 	}
-	if len(b.Text) > 0 {
-		k.text(b.Text, at+"/text", maxSectionText, "")
+	if b.Text.given {
+		k.blockText(b.Text, at+"/text", maxSectionText, "")
 	}
 	if len(b.Fields) > maxFields {
 		k.fail(at+"/fields", "no more than %d items allowed", maxFields)
@@ -236,11 +255,19 @@ func (k *checker) section(b *block, at string) {
 
 func (k *checker) text(raw jsontext.Value, at string, most int, kind string) {
 	var t textObject
-	if err := json.Unmarshal(raw, &t, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(raw, &t); err != nil {
 		k.fail(at, "must be a text object")
 		return
 	}
 	k.textObject(t, at, most, kind)
+}
+
+func (k *checker) blockText(t blockText, at string, most int, kind string) {
+	if t.bare {
+		k.fail(at, "must be a text object")
+		return
+	}
+	k.textObject(t.textObject, at, most, kind)
 }
 
 func (k *checker) textObject(t textObject, at string, most int, kind string) {
@@ -253,6 +280,8 @@ func (k *checker) textObject(t textObject, at string, most int, kind string) {
 		k.fail(at, "invalid additional property: emoji")
 	case t.Type == "plain_text" && t.Verbatim != nil:
 		k.fail(at, "invalid additional property: verbatim")
+	case len(t.Rest) > len("{}"):
+		k.fail(at, "invalid additional property: %s", t.Rest)
 	}
 	k.length(at+"/text", t.Text, most)
 }

@@ -1,0 +1,88 @@
+package config
+
+// Slack is how to speak to Slack.
+type Slack struct {
+	// The bot token (xoxb-…). Scopes: chat:write, and chat:write.public or an
+	// invitation to each channel; channels:history (groups:history for private
+	// ones) for lookup.
+	BotToken Secret `yaml:"bot_token" example:"${SLACK_BOT_TOKEN}"`
+	// File with the bot token.
+	BotTokenFile string `yaml:"bot_token_file" path:"true" example:"slack.token"`
+	// Base of the Web API. For a proxy or an emulator.
+	APIURL string `yaml:"api_url" default:"https://slack.com/api/" example:"http://127.0.0.1:9912/api/"`
+	// Messages a second and channel. Slack allows about one. 0: no limit.
+	RateLimit float64 `yaml:"rate_limit" default:"1" example:"0.5"`
+	// After an unclear outcome (a timeout, a crash), look in the channel before
+	// posting again, so that nothing is posted twice.
+	Lookup bool `yaml:"lookup" default:"true" example:"false"`
+	// How long one call may take.
+	Timeout Duration `yaml:"timeout" default:"10s" example:"5s"`
+	// When more than this many incidents wait for one channel, they are told as
+	// one digest that names them. 0: never.
+	DigestAfter int `yaml:"digest_after" default:"5" example:"10"`
+}
+
+// PagerDuty is how to speak to PagerDuty.
+type PagerDuty struct {
+	// Base of the Events API v2. In the EU service region:
+	// https://events.eu.pagerduty.com.
+	EventsURL string `yaml:"events_url" default:"https://events.pagerduty.com" example:"https://events.eu.pagerduty.com"`
+	// Events a minute and routing key. 0: no limit.
+	RateLimit float64 `yaml:"rate_limit" default:"100" example:"60"`
+	// How long one call may take.
+	Timeout Duration `yaml:"timeout" default:"10s" example:"5s"`
+}
+
+// Receiver is a named place, or several, that routes send to. One without any
+// *_configs pages nobody: alerts are kept and can be looked up.
+type Receiver struct {
+	// The name that routes use. Renaming a receiver makes its targets new ones.
+	Name string `yaml:"name" example:"platform-critical" jsonschema:"required"`
+	// Slack channels to post to.
+	SlackConfigs []SlackConfig `yaml:"slack_configs"`
+	// PagerDuty services to page.
+	PagerDutyConfigs []PagerDutyConfig `yaml:"pagerduty_configs"`
+	// URLs to post to, in Alertmanager's own webhook format (version 4).
+	WebhookConfigs []WebhookConfig `yaml:"webhook_configs"`
+	// Pos is where the receiver stands: "tocsin.yml:12".
+	Pos string `yaml:"-" json:"-"`
+}
+
+// SlackConfig is one Slack channel. An incident is one message there, kept up
+// to date; its history is the thread.
+type SlackConfig struct {
+	// A channel's name with its #, in quotes, or its ID. The ID survives
+	// renaming.
+	Channel string `yaml:"channel" example:"'#incidents'" jsonschema:"required"`
+}
+
+// PagerDutyConfig is one PagerDuty service.
+type PagerDutyConfig struct {
+	// The integration key of the service's "Events API v2" integration.
+	RoutingKey Secret `yaml:"routing_key" example:"${PAGERDUTY_KEY}"`
+	// File with the routing key.
+	RoutingKeyFile string `yaml:"routing_key_file" path:"true" example:"pagerduty.key"`
+	// Events a minute for this key, instead of pagerduty.rate_limit.
+	RateLimit *float64 `yaml:"rate_limit" defaultdoc:"pagerduty.rate_limit" example:"30"`
+}
+
+// WebhookConfig is one URL to post to.
+type WebhookConfig struct {
+	// Where to post. It is treated as a secret: many such URLs bear a token.
+	URL Secret `yaml:"url" example:"https://hooks.example.com/tocsin"`
+	// File with the URL.
+	URLFile string `yaml:"url_file" path:"true" example:"hook.url"`
+	// Sent as "Authorization: Bearer …".
+	BearerToken Secret `yaml:"bearer_token" example:"${HOOK_TOKEN}"`
+	// File with the bearer token.
+	BearerTokenFile string `yaml:"bearer_token_file" path:"true" example:"hook.token"`
+	// User name and password to send instead of a bearer token.
+	BasicAuth *BasicAuth `yaml:"basic_auth"`
+	// The most alerts in one message; the rest is counted in truncatedAlerts.
+	// 0: all.
+	MaxAlerts int `yaml:"max_alerts" default:"0" example:"100"`
+	// How long one call may take.
+	Timeout Duration `yaml:"timeout" default:"10s" example:"5s"`
+	// Whether to tell of resolved incidents too.
+	SendResolved bool `yaml:"send_resolved" default:"true" example:"false"`
+}

@@ -1,0 +1,185 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
+)
+
+// json answers with v. It is encoded before the status is written, so that a
+// failure is an error and not half an answer.
+func (s *Server) json(c echo.Context, v any) error {
+	var b bytes.Buffer
+	if err := json.NewEncoder(&b).Encode(v); err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderXContentTypeOptions, "nosniff")
+	return c.Blob(http.StatusOK, "application/json", b.Bytes())
+}
+
+// bind reads a request's JSON into v. Names that v does not have are errors, so
+// that a misspelt field is not silently ignored. An empty body is fine when
+// optional.
+func (s *Server) bind(c echo.Context, v any, optional bool) error {
+	r := c.Request()
+	if t := r.Header.Get(echo.HeaderContentType); !isJSON(t) {
+		return refuse(http.StatusUnsupportedMediaType, codeMediaType, echo.HeaderContentType, "want application/json")
+	}
+	limit := s.config.Limits.APIBody
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	switch {
+	case err != nil:
+		return readRefusal(err)
+	case len(body) > limit:
+		c.Response().Header().Set(echo.HeaderConnection, "close")
+		return tooLarge("", "the body is longer than %d bytes", limit)
+	case len(body) == 0 && optional:
+		return nil
+	}
+	if err := jsonv2.Unmarshal(body, v, jsonv2.RejectUnknownMembers(true)); err != nil {
+		return bindRefusal(err)
+	}
+	return nil
+}
+
+func bindRefusal(err error) error {
+	var e *jsonv2.SemanticError
+	if !errors.As(err, &e) {
+		return syntax(err)
+	}
+	field := strings.TrimPrefix(string(e.JSONPointer), "/")
+	switch {
+	case errors.Is(err, jsonv2.ErrUnknownName):
+		return invalid(clip(field), "unknown field")
+	case e.Err != nil:
+		return invalid(clip(field), "%v", e.Err)
+	default:
+		return invalid(clip(field), "a JSON %s does not fit here", e.JSONKind)
+	}
+}
+
+// number reads a query parameter from 1 to most.
+func number(c echo.Context, name string, otherwise, most int) (int, error) {
+	text := c.QueryParam(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, invalid(name, "want a number from 1 to %d", most)
+	}
+	return n, nil
+}
+
+// The most that one answer lists, and what it lists unless told otherwise.
+const (
+	maxList      = 1000
+	listDefault  = 100
+	eventDefault = 200
+)
+
+func (s *Server) listIncidents(c echo.Context, _ string) error {
+	f := tocsin.Filter{}
+	for _, list := range c.QueryParams()["state"] {
+		for state := range strings.SplitSeq(list, ",") {
+			if !slices.Contains([]tocsin.State{tocsin.Triggered, tocsin.Acknowledged, tocsin.Resolved}, tocsin.State(state)) {
+				return invalid("state", "%q; want triggered, acknowledged or resolved", clip(state))
+			}
+			f.States = append(f.States, tocsin.State(state))
+		}
+	}
+	var err error
+	if text := c.QueryParam("archived"); text != "" {
+		if f.Archived, err = strconv.ParseBool(text); err != nil {
+			return invalid("archived", "want true or false")
+		}
+	}
+	if f.Limit, err = number(c, "limit", listDefault, maxList); err != nil {
+		return err
+	}
+	list, err := s.deps.Reader.List(c.Request().Context(), f)
+	if err != nil {
+		return err
+	}
+	return s.json(c, map[string]any{"incidents": orEmpty(list)})
+}
+
+// orEmpty makes an empty list [] in JSON, not null.
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// detail is everything about one incident.
+type detail struct {
+	Incident *tocsin.Incident     `json:"incident"`
+	Alerts   []tocsin.AlertRecord `json:"alerts"`
+	Timeline []tocsin.Event       `json:"timeline"`
+	Runbook  *tocsin.Runbook      `json:"runbook"`
+}
+
+// window says how much of an incident to show.
+type window struct {
+	alerts, events int
+	after          uint64
+}
+
+func (s *Server) detail(c echo.Context, id string, w window) (detail, error) {
+	ctx := c.Request().Context()
+	inc, err := s.deps.Reader.Get(ctx, id)
+	if err != nil {
+		return detail{}, err
+	}
+	d := detail{Incident: inc}
+	if d.Alerts, err = s.deps.Reader.AlertsOf(ctx, id, w.alerts); err != nil {
+		return detail{}, err
+	}
+	if d.Timeline, err = s.deps.Reader.Timeline(ctx, id, w.after, w.events); err != nil {
+		return detail{}, err
+	}
+	d.Alerts, d.Timeline = orEmpty(d.Alerts), orEmpty(d.Timeline)
+	if inc.Runbook != "" {
+		d.Runbook = s.filled(s.deps.Runbooks.Get(inc.Runbook), d.Alerts)
+	}
+	return d, nil
+}
+
+func (s *Server) filled(rb *tocsin.Runbook, alerts []tocsin.AlertRecord) *tocsin.Runbook {
+	if rb == nil || s.deps.FillRunbook == nil || len(alerts) == 0 {
+		return rb
+	}
+	return s.deps.FillRunbook(rb, alerts[0].Labels)
+}
+
+func (s *Server) getIncident(c echo.Context, _ string) error {
+	var w window
+	var err error
+	if w.alerts, err = number(c, "alerts", listDefault, maxList); err != nil {
+		return err
+	}
+	if w.events, err = number(c, "events", eventDefault, maxList); err != nil {
+		return err
+	}
+	if text := c.QueryParam("after"); text != "" {
+		if w.after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return invalid("after", "want the seq of an event")
+		}
+	}
+	d, err := s.detail(c, c.Param("id"), w)
+	if err != nil {
+		return err
+	}
+	return s.json(c, d)
+}

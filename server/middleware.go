@@ -1,0 +1,117 @@
+package server
+
+import (
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// observe is the one middleware: it numbers, counts, times and logs requests,
+// refuses those that may not come in now, and catches panics. One closure
+// instead of seven keeps the intake's path short.
+func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		c.Response().Header().Set(echo.HeaderXRequestID, s.requestID(c.Request()))
+		s.flight.enter()
+		s.metrics.inFlight.Inc()
+		defer func() {
+			s.metrics.inFlight.Dec()
+			s.flight.leave()
+			took := time.Since(start)
+			s.metrics.done(c.Path(), c.Response().Status, took)
+			s.logRequest(c, took)
+		}()
+		s.guard(next, c)
+		return nil
+	}
+}
+
+// guard runs the handler and turns its error, or its panic, into an answer.
+func (s *Server) guard(next echo.HandlerFunc, c echo.Context) {
+	defer func() {
+		switch v := recover(); v {
+		case nil:
+		case http.ErrAbortHandler:
+			panic(v)
+		default:
+			s.panicked(c, v)
+		}
+	}()
+	err := s.admit(c)
+	if err == nil {
+		err = next(c)
+	}
+	if err != nil {
+		s.handleError(err, c)
+	}
+}
+
+func (s *Server) panicked(c echo.Context, v any) {
+	s.metrics.panics.Inc()
+	s.deps.Logger.Error("a request panicked; this is a bug, please report it",
+		"panic", v, "route", c.Path(), "request", c.Response().Header().Get(echo.HeaderXRequestID), "stack", string(debug.Stack()))
+	if c.Response().Committed {
+		panic(http.ErrAbortHandler) // the client must not take half an answer for a whole one
+	}
+	s.handleError(unavailable(nil, "something went wrong; try again"), c)
+}
+
+// admit refuses every request while the server stops, but for those that tell
+// so, and what a page of another site makes a browser send.
+func (s *Server) admit(c echo.Context) error {
+	if s.stopping.Load() {
+		switch c.Path() {
+		case pathHealthy, pathReady, pathMetrics:
+		default:
+			s.metrics.shed.WithLabelValues(shedStopping).Inc()
+			c.Response().Header().Set(echo.HeaderConnection, "close")
+			return unavailable(nil, "shutting down; try again, or another replica")
+		}
+	}
+	if err := s.crossOrigin.Check(c.Request()); err != nil {
+		return refuse(http.StatusForbidden, codeForbidden, "Origin", "a page of another site may not do this")
+	}
+	return nil
+}
+
+// maxRequestID is the longest request ID that is taken over from the client.
+const maxRequestID = 64
+
+// requestID is the client's, when it is harmless, or a new one.
+func (s *Server) requestID(r *http.Request) string {
+	if id := r.Header.Get(echo.HeaderXRequestID); len(id) <= maxRequestID && validSource(id) {
+		return id
+	}
+	return s.idPrefix + strconv.FormatUint(s.requests.Add(1), 36)
+}
+
+// logRequest leaves out the query, which may hold secrets.
+func (s *Server) logRequest(c echo.Context, took time.Duration) {
+	if !s.debug() {
+		return
+	}
+	r := c.Request()
+	s.deps.Logger.Debug("request", "method", r.Method, "path", clip(r.URL.Path), "status", c.Response().Status,
+		"took", took, "remote", c.RealIP(), "request", c.Response().Header().Get(echo.HeaderXRequestID))
+}
+
+// logRefusal logs what somebody should look at, at most one line of each kind
+// a second: a storm of refusals must not become a storm of writes.
+func (s *Server) logRefusal(c echo.Context, r *refusal) {
+	line := func(msg string) func() {
+		return func() {
+			s.deps.Logger.Warn(msg, "status", r.status, "reason", r.Error(), "cause", r.cause, "route", c.Path(),
+				"remote", c.RealIP(), "request", c.Response().Header().Get(echo.HeaderXRequestID))
+		}
+	}
+	switch {
+	case r.status >= http.StatusInternalServerError:
+		s.troubleLog.Do(line("request failed"))
+	case c.Path() == pathIntake || r.status == http.StatusUnauthorized:
+		s.refusalLog.Do(line("request refused"))
+	}
+}

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/time/rate"
+)
+
+// Server answers HTTP. Its methods may be called from many goroutines, Run
+// once.
+type Server struct {
+	config  Config
+	deps    Deps
+	metrics *metrics
+	echo    *echo.Echo
+	pages   *pages
+
+	gate        atomic.Pointer[gate]
+	crossOrigin *http.CrossOriginProtection
+
+	budget   *budget
+	buffers  *buffers
+	decoders sync.Pool
+
+	flight   *flight
+	stopping atomic.Bool
+	requests atomic.Uint64
+	idPrefix string
+
+	troubleLog, refusalLog rate.Sometimes
+
+	reloading, backingUp sync.Mutex
+
+	mu       sync.Mutex
+	listener net.Listener
+}
+
+// New returns a server that does not listen yet. An error says what is wrong
+// with the configuration, or which part is missing.
+func New(c Config, d Deps) (*Server, error) {
+	c = c.withDefaults()
+	d, err := d.withDefaults()
+	if err = errors.Join(err, c.validate()); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s := &Server{
+		config:      c,
+		deps:        d,
+		crossOrigin: http.NewCrossOriginProtection(),
+		budget:      &budget{limit: int64(c.Limits.Buffered)},
+		flight:      newFlight(),
+		idPrefix:    rand.Text()[:6] + "-",
+		troubleLog:  rate.Sometimes{First: 10, Interval: time.Second},
+		refusalLog:  rate.Sometimes{First: 10, Interval: time.Second},
+	}
+	if u, err := url.Parse(c.ExternalURL); err == nil && u.Host != "" {
+		if err := s.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, fmt.Errorf("server: external_url: %w", err)
+		}
+	}
+	s.gate.Store(newGate(c.Intake, c.API, c.ExternalURL))
+	s.buffers = newBuffers(c.Limits.Body, s.budget)
+	s.decoders.New = func() any { return newDecoder(c.Limits) }
+	if s.pages, err = newPages(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.echo = s.routes()
+	if s.metrics, err = newMetrics(d.Registerer, s.paths(), s.budget); err != nil {
+		return nil, fmt.Errorf("server: metrics: %w", err)
+	}
+	return s, nil
+}
+
+// Handler returns the whole surface, for a server of the caller's own. It has
+// the limits, but not the timeouts and the limit of connections, which Run adds.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// SetAuth changes who may post alerts and use the API, for a reload. On an
+// error nothing is changed.
+func (s *Server) SetAuth(intake Auth, api []Token) error {
+	if err := validateAuth(intake, api); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.gate.Store(newGate(intake, api, s.config.ExternalURL))
+	return nil
+}
+
+// Listen takes the address, so that a start can fail before anything else is
+// begun. Run does it, too. Doing it again changes nothing.
+func (s *Server) Listen() (net.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		l, err := net.Listen("tcp", s.config.Listen)
+		if err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
+		s.listener = l
+	}
+	return s.listener.Addr(), nil
+}
+
+// Addr is the address that is listened on, host:port, or "" before Listen.
+func (s *Server) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return ""
+	}
+	return s.listener.Addr().String()
+}
+
+// Close gives the address back when Run was never called.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return nil
+	}
+	return s.listener.Close()
+}
+
+// Run serves until ctx ends. Then readiness turns false and new requests are
+// answered with 503 until those in flight have been answered and Timeouts.Drain
+// has passed; what is still in flight after Timeouts.Stop is cut off. It returns
+// nil after a stop that was asked for.
+func (s *Server) Run(ctx context.Context) error {
+	if _, err := s.Listen(); err != nil {
+		return err
+	}
+	l := limitConns(s.listener, s.config.Connections, s.metrics)
+	srv := s.httpServer(l)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	s.deps.Logger.Info("listening", "address", s.Addr())
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("server: %w", err)
+	case <-ctx.Done():
+	}
+	err := s.stop(srv)
+	<-served
+	return err
+}
+
+func (s *Server) httpServer(l *connLimit) *http.Server {
+	t := s.config.Timeouts
+	// net/http adds 4 KiB to what it is told (Server.initialReadLimitSize).
+	headers := max(s.config.Limits.Headers-4<<10, 1)
+	return &http.Server{
+		Handler:           s.echo,
+		ReadHeaderTimeout: t.ReadHeader,
+		ReadTimeout:       t.Read,
+		WriteTimeout:      t.Write,
+		IdleTimeout:       t.Idle,
+		MaxHeaderBytes:    headers,
+		ConnState:         l.state,
+		ErrorLog:          slog.NewLogLogger(s.deps.Logger.Handler(), slog.LevelDebug),
+	}
+}
+
+func (s *Server) stop(srv *http.Server) error {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.Timeouts.Stop)
+	defer cancel()
+	s.stopping.Store(true)
+	s.deps.Logger.Info("stopping", "in_flight", s.flight.count.Load())
+
+	drain := time.NewTimer(s.config.Timeouts.Drain)
+	defer drain.Stop()
+	select {
+	case <-drain.C:
+	case <-ctx.Done():
+	}
+	err := s.flight.wait(ctx)
+	if err == nil {
+		err = srv.Shutdown(ctx)
+	}
+	if err != nil {
+		s.deps.Logger.Warn("requests were cut off", "in_flight", s.flight.count.Load(), "after", time.Since(start))
+	}
+	if err := srv.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) debug() bool {
+	return s.deps.Logger.Enabled(context.Background(), slog.LevelDebug)
+}

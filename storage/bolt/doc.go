@@ -1,0 +1,43 @@
+// Package bolt is the store of a single machine: one bbolt file, one committer.
+// It implements storage.Store, and is the only package that knows bbolt.
+//
+// # Guarantee
+//
+// What package storage promises, with fsync (fdatasync) before every answer.
+// After a failed fsync the store is fenced: it refuses every update until it is
+// opened again, since what the kernel holds then is unknown. A full disk, the
+// size cap and a read-only file system refuse updates only as long as they
+// last.
+//
+// # Why one committer
+//
+// bbolt takes one writer at a time and a commit costs two fsyncs, so the writes
+// of many callers must share one. bbolt's own Batch waits 10 ms for company;
+// here one goroutine takes whatever has queued while the last commit was under
+// way. It also owns the memory: a decision reads decoded incidents and never
+// waits for the disk or for a lock.
+//
+// # Memory and disk
+//
+// Live incidents, the states of their alerts and the silences are held decoded;
+// the text of alerts, archived incidents and timelines are on disk alone.
+// Nothing on the write path costs more for an incident of 50,000 alerts than for
+// one of 50: an incident that is archived leaves its alerts behind, and the
+// committer clears them away in small portions.
+//
+//	bucket         key                            value (JSON)
+//	incidents      opened (8 bytes) + ID          lastEvent + Incident
+//	archive        the same                       the same
+//	states         incident's key + Seq (4)       AlertState
+//	bodies         incident's key + Seq (4)       Alert
+//	orphans        alert's Key (16)               AlertState
+//	orphanbodies   alert's Key (16)               Alert
+//	events         Seq (8)                        prev + Event
+//	silences       ID                             Silence
+//	purging        incident's key                 lastEvent
+//	meta           "schema"                       number
+//
+// New incidents, alerts and events go to the right-most leaves, so a commit
+// touches few pages. An event names the one before it in the same incident, and
+// the incident names its last: a timeline is a walk back along that chain.
+package bolt
