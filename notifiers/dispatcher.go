@@ -199,7 +199,7 @@ func (d *Dispatcher) lane(target string) (Target, *lane, bool) {
 
 // Handle brings the target of a wake-up up to date and returns nil then, or
 // when there was nothing to do, or when the lane is so full that the sweep will
-// have to bring it back. It returns an error when ctx ends first.
+// have to bring it back. It returns an error when ctx, or Run, ends first.
 func (d *Dispatcher) Handle(ctx context.Context, w tocsin.Wake) error {
 	_, l, ok := d.lane(w.Target)
 	if !ok {
@@ -215,6 +215,8 @@ func (d *Dispatcher) Handle(ctx context.Context, w tocsin.Wake) error {
 	select {
 	case <-done:
 		return nil
+	case <-l.stopped:
+		return tocsin.RetryAfter(tocsin.ErrUnavailable, time.Second)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -58,6 +58,7 @@ type lane struct {
 	now      func() time.Time
 	provider *provider
 	kick     chan struct{}
+	stopped  chan struct{}
 
 	mu       sync.Mutex
 	limiter  *rate.Limiter
@@ -70,7 +71,7 @@ type lane struct {
 }
 
 func newLane(t Target, p *provider, now func() time.Time) *lane {
-	l := &lane{now: now, provider: p, kick: make(chan struct{}, 1), items: map[delivery]*item{}}
+	l := &lane{now: now, provider: p, kick: make(chan struct{}, 1), stopped: make(chan struct{}), items: map[delivery]*item{}}
 	l.setRate(t)
 	return l
 }
@@ -135,6 +136,7 @@ func (l *lane) holds(k delivery) bool {
 func (l *lane) loop(ctx context.Context, process func(context.Context, *lane, *item) result, refill func()) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer close(l.stopped)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for ctx.Err() == nil {

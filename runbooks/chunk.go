@@ -18,10 +18,15 @@ const (
 	maxMarkers  = 32
 )
 
+// maxHeadings bounds the headings of a file, bold ones included.
+const maxHeadings = 5000
+
 // chunk is a part of a file that is parsed in one go.
 type chunk struct {
 	line   int // of its first line, from 1
 	source []byte
+	// start and end are its place in the file; both 0 where it has none.
+	start, end int
 }
 
 var (
@@ -38,7 +43,7 @@ var (
 // and tame stays whole; otherwise it is cut at its headings. Of a section that
 // is still too large or hostile only the heading stays.
 func chunks(file string, source []byte, firstLine int) ([]chunk, []Problem) {
-	whole := chunk{firstLine, source}
+	whole := chunk{firstLine, source, 0, len(source)}
 	if len(source) <= MaxUnit && hostile(source) == nil {
 		return []chunk{whole}, nil
 	}
@@ -49,13 +54,13 @@ func chunks(file string, source []byte, firstLine int) ([]chunk, []Problem) {
 		if reason != "" {
 			problems = append(problems, Problem{file, s.line, code, reason})
 			if h := headingText.Find(s.source); h != nil && hostile(h) == nil {
-				out = append(out, chunk{s.line, append(bytes.Clone(h), '\n')})
+				out = append(out, chunk{line: s.line, source: append(bytes.Clone(h), '\n')})
 			}
 			continue
 		}
 		out = append(out, s)
 	}
-	return packChunks(out), problems
+	return packChunks(out, source), problems
 }
 
 // refusal says why a section is not parsed, or "".
@@ -72,13 +77,14 @@ func refusal(source []byte) (code, reason string) {
 
 // packChunks joins neighbours while they fit, so that a large file costs few
 // parses.
-func packChunks(in []chunk) []chunk {
+func packChunks(in []chunk, source []byte) []chunk {
 	var out []chunk
 	for _, c := range in {
-		if n := len(out); n > 0 && len(out[n-1].source)+len(c.source) <= MaxUnit/2 {
+		if n := len(out); n > 0 {
 			last := &out[n-1]
-			if c.line == last.line+bytes.Count(last.source, []byte("\n")) {
-				last.source = append(last.source[:len(last.source):len(last.source)], c.source...)
+			if last.end > 0 && last.end == c.start && c.end-last.start <= MaxUnit/2 {
+				last.end = c.end
+				last.source = source[last.start:c.end]
 				continue
 			}
 		}
@@ -94,7 +100,7 @@ func sections(whole chunk) []chunk {
 	fence, prevBlank, prevOffset := "", true, 0
 	cut := func(at, atLine int) {
 		if at > start {
-			out = append(out, chunk{startLine, whole.source[start:at]})
+			out = append(out, chunk{startLine, whole.source[start:at], start, at})
 			start, startLine = at, atLine
 		}
 	}

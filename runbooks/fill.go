@@ -109,9 +109,12 @@ type found struct {
 	variable   bool // $NAME or ${NAME}
 }
 
+// maxPlaceholders bounds what is looked at of one command.
+const maxPlaceholders = 500
+
 func find(text string) []found {
 	var out []found
-	for _, m := range placeholder.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range placeholder.FindAllStringSubmatchIndex(text, maxPlaceholders) {
 		p := found{start: m[0], end: m[1], text: text[m[0]:m[1]]}
 		for g := 2; g < len(m); g += 2 {
 			if m[g] >= 0 {
@@ -180,6 +183,9 @@ func (f *filler) shell(text string) func(found) (string, outcome) {
 // modeOf is the mode of a range: modeNone where it is not of one kind.
 func (l lexed) modeOf(start, end int) mode {
 	m := l.modes[start]
+	if m == modeSkip {
+		return m
+	}
 	for _, k := range l.modes[start:end] {
 		if k != m {
 			return modeNone
@@ -195,13 +201,15 @@ func touches(m mode, before, after string) bool {
 	if m == modeSingle {
 		return false
 	}
-	if varBefore.MatchString(before) {
+	name := len(before)
+	for name > 0 && isNameByte(before[name-1]) {
+		name--
+	}
+	if name > 0 && before[name-1] == '$' {
 		return true
 	}
 	return m == modePlain && after != "" && strings.IndexByte("<>=+[(", after[0]) >= 0
 }
-
-var varBefore = regexp.MustCompile(`\$\w+$`)
 
 // inMode writes a value with special characters so that it stays part of the
 // word it stands in.
@@ -251,7 +259,7 @@ func (f *filler) plain(lang string) func(found) (string, outcome) {
 }
 
 // assignment matches where a shell sets a variable.
-var assignment = regexp.MustCompile(`(?m)(?:^|[;&|({]|\b(?:do|then|else|export|local|readonly|declare|typeset)(?:\s+-\w+)*)\s*((?:[A-Za-z_]\w*\+?=(?:"[^"]*"|'[^']*'|[^\s"';&|]*)\s+)*)([A-Za-z_]\w*)\+?=|\b(?:for|select)\s+([A-Za-z_]\w*)\b|\bread\s+((?:-\w+\s+)*(?:[A-Za-z_]\w*[ \t]*)+)|--arg(?:json)?\s+([A-Za-z_]\w*)\b`)
+var assignment = regexp.MustCompile(`(?m)(?:^|[;&|({]|\b(?:do|then|else|if|elif|while|until|time|export|local|readonly|declare|typeset)(?:\s+-\w+)*)\s*((?:[A-Za-z_]\w*\+?=(?:"[^"]*"|'[^']*'|[^\s"';&|]*)\s+)*)([A-Za-z_]\w*)\+?=|\b(?:for|select)\s+([A-Za-z_]\w*)\b|\bread\s+((?:-\w+\s+)*(?:[A-Za-z_]\w*[ \t]*)+)|--arg(?:json)?\s+([A-Za-z_]\w*)\b`)
 
 var word = regexp.MustCompile(`[A-Za-z_]\w*`)
 

@@ -48,24 +48,29 @@ func hostileSources() map[string]string {
 // The bound promised is 100 ms on an idle machine; the test allows for a busy
 // one and still tells it from seconds.
 func TestHostileUnitsAreQuick(t *testing.T) {
+	var worst time.Duration
+	var which string
 	for name, src := range hostileSources() {
 		for _, prefix := range []string{"", "# NodeDown\n\n## Fix\n\n", "```bash\n", "<div>\n```\n\n", "---\n"} {
 			start := time.Now()
 			rbs, err := runbooks.Parse("x.md", []byte(prefix+src))
-			if d := time.Since(start); d > time.Second {
-				t.Errorf("%s after %q: %s", name, prefix, d)
+			d := time.Since(start)
+			if d > worst {
+				worst, which = d, name
 			}
+			assert.Less(t, d, time.Second, "%s after %q", name, prefix)
 			if err == nil {
 				assert.NotEmpty(t, rbs, name)
 			}
 		}
 	}
+	t.Logf("slowest: %s, %s", which, worst)
 }
 
 func TestHostileSectionLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ bad, code string }{
-		"hostile":   {repeat("*a_ "), runbooks.CodeHostile},
+		"hostile":   {repeat("*a_ ")[:20_000], runbooks.CodeHostile},
 		"table":     {strings.Repeat("|a", 500) + "|\n" + strings.Repeat("|-", 500) + "|\n" + strings.Repeat("|\n", 14_000), runbooks.CodeHostile},
 		"oversized": {repeat("word word\n") + repeat("word word\n"), runbooks.CodeOversized},
 	} {
@@ -80,7 +85,7 @@ func TestHostileSectionLeavesTheRest(t *testing.T) {
 		require.Len(t, rbs, 1, name)
 		assert.Equal(t, []string{"NodeDown"}, rbs[0].Alerts)
 		require.Len(t, rbs[0].Steps, 2, name)
-		assert.Equal(t, "Restart\ntwice", rbs[0].Steps[1].Text)
+		assert.Equal(t, "Restart twice", rbs[0].Steps[1].Text)
 	}
 }
 

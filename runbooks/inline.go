@@ -23,6 +23,14 @@ type inline struct {
 	bare string
 }
 
+// maxSpans bounds the code spans and the links that one paragraph yields.
+const maxSpans = 100
+
+// writer gathers the text of inline nodes.
+type writer struct {
+	all, bare strings.Builder
+}
+
 // allBold reports whether the whole text is bold: a heading in disguise.
 func (t inline) allBold() bool { return t.lead != "" && strings.Trim(t.rest, " :.") == "" }
 
@@ -65,22 +73,24 @@ func (c *converter) inline(n ast.Node) inline {
 
 func (c *converter) inlineOf(nodes []ast.Node) inline {
 	var out inline
-	var all, rest strings.Builder
+	var w writer
+	var rest strings.Builder
 	leading := true
 	for _, k := range nodes {
-		before := all.Len()
-		c.write(&all, &out, k, false)
+		before := w.all.Len()
+		c.write(&w, &out, k, false)
 		if e, ok := k.(*ast.Emphasis); ok && e.Level == 2 && leading {
-			out.lead, leading = strings.TrimSpace(all.String()), false
+			out.lead, leading = strings.TrimSpace(w.all.String()), false
 			continue
 		}
-		if strings.TrimSpace(all.String()) != "" {
+		part := w.all.String()[before:]
+		if strings.TrimSpace(part) != "" {
 			leading = false
 		}
-		rest.WriteString(all.String()[before:])
+		rest.WriteString(part)
 	}
-	out.text = tidy(all.String())
-	out.bare = strings.TrimSpace(out.bare)
+	out.text = tidy(w.all.String())
+	out.bare = strings.TrimSpace(w.bare.String())
 	if out.lead != "" {
 		out.rest = strings.TrimSpace(rest.String())
 		if r, ok := strings.CutPrefix(out.rest, ":"); ok {
@@ -101,11 +111,11 @@ func tidy(s string) string {
 }
 
 // write appends the plain text of a node. inLink is true within a link's text.
-func (c *converter) write(b *strings.Builder, out *inline, n ast.Node, inLink bool) {
+func (c *converter) write(w *writer, out *inline, n ast.Node, inLink bool) {
 	put := func(s string) {
-		b.WriteString(s)
+		w.all.WriteString(s)
 		if !inLink {
-			out.bare += s
+			w.bare.WriteString(s)
 		}
 	}
 	switch n := n.(type) {
@@ -118,21 +128,21 @@ func (c *converter) write(b *strings.Builder, out *inline, n ast.Node, inLink bo
 		put(string(n.Value))
 	case *ast.CodeSpan:
 		code := strings.TrimSpace(c.code(n))
-		if code != "" && !slices.Contains(out.codes, code) {
+		if code != "" && len(out.codes) < maxSpans && !slices.Contains(out.codes, code) {
 			out.codes = append(out.codes, code)
 		}
 		put(code)
 	case *ast.Link:
-		from := b.Len()
-		c.writeAll(b, out, n, true)
-		c.link(out, n, flow(b.String()[from:]), string(n.Destination))
+		from := w.all.Len()
+		c.writeAll(w, out, n, true)
+		c.link(out, n, flow(w.all.String()[from:]), string(n.Destination))
 	case *ast.Image:
-		from := b.Len()
-		c.writeAll(b, out, n, true)
-		c.link(out, n, flow(b.String()[from:]), string(n.Destination))
+		from := w.all.Len()
+		c.writeAll(w, out, n, true)
+		c.link(out, n, flow(w.all.String()[from:]), string(n.Destination))
 	case *ast.AutoLink:
 		label := string(n.Label(c.source))
-		b.WriteString(label)
+		w.all.WriteString(label)
 		url := string(n.URL(c.source))
 		if n.AutoLinkType == ast.AutoLinkEmail && !strings.HasPrefix(strings.ToLower(url), "mailto:") {
 			url = "mailto:" + url
@@ -142,13 +152,13 @@ func (c *converter) write(b *strings.Builder, out *inline, n ast.Node, inLink bo
 		put(c.rawHTML(n))
 	case *east.TaskCheckBox:
 	default:
-		c.writeAll(b, out, n, inLink)
+		c.writeAll(w, out, n, inLink)
 	}
 }
 
-func (c *converter) writeAll(b *strings.Builder, out *inline, n ast.Node, inLink bool) {
+func (c *converter) writeAll(w *writer, out *inline, n ast.Node, inLink bool) {
 	for k := n.FirstChild(); k != nil; k = k.NextSibling() {
-		c.write(b, out, k, inLink)
+		c.write(w, out, k, inLink)
 	}
 }
 
@@ -180,7 +190,7 @@ func (c *converter) link(out *inline, n ast.Node, label, url string) {
 		return
 	}
 	l := tocsin.Link{Text: label, URL: url}
-	if !slices.Contains(out.links, l) {
+	if len(out.links) < maxSpans && !slices.Contains(out.links, l) {
 		out.links = append(out.links, l)
 	}
 }

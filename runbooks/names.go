@@ -103,7 +103,7 @@ func (n names) folded(words []string) (value string, done, ok bool) {
 
 // byNoun reads "describe daemonset $NAME": the noun before names the label.
 func (n names) byNoun(before string) (string, bool) {
-	fields := strings.Fields(before)
+	fields := strings.Fields(before[max(0, len(before)-100):])
 	if len(fields) == 0 || !strings.HasSuffix(before, " ") {
 		return "", false
 	}

@@ -28,13 +28,20 @@ type node struct {
 	severity string
 	url      string
 	unit     bool // a runbook of its own
+
+	// What classify says of the title.
+	kind         tocsin.SectionKind
+	plain, known bool
 }
 
-// outline builds the tree of headings. Its root stands for the file.
-func outline(blocks []block) *node {
-	root := &node{line: 1}
-	at := root
+// outline builds the tree of headings. Its root stands for the file. rest is
+// the line after which there were too many, or 0.
+func outline(blocks []block) (root *node, rest int) {
+	root = &node{line: 1}
+	at, count := root, 0
 	open := func(n *node) {
+		count++
+		n.kind, n.plain, n.known = classify(n.title)
 		for at.level >= n.level && at.parent != nil {
 			at = at.parent
 		}
@@ -43,6 +50,9 @@ func outline(blocks []block) *node {
 		at = n
 	}
 	for i, b := range blocks {
+		if count >= maxHeadings && b.kind == blockHeading {
+			return root, b.line
+		}
 		switch {
 		case b.kind == blockHeading:
 			open(&node{title: b.text.flow(), codes: b.text.codes, level: b.level, line: b.line})
@@ -74,22 +84,24 @@ func outline(blocks []block) *node {
 			at.blocks = append(at.blocks, b)
 		}
 	}
-	return root
+	return root, 0
 }
 
 // labelLevel says whether a paragraph that begins in bold acts as a heading,
 // and at which level. 0: it is prose.
 func labelLevel(t inline, next *block) int {
 	lead := strings.TrimSpace(t.lead)
-	_, plain, ok := classify(lead)
-	_, numbered, step := stepTitle(lead)
-	switch {
-	case len(lead) > 120:
+	if len(lead) > 120 {
 		return 0
+	}
+	_, numbered, step := stepTitle(lead)
+	if numbered {
+		return levelBoldLabel
+	}
+	_, plain, ok := classify(lead)
+	switch {
 	case ok && plain && (t.allBold() || strings.HasSuffix(lead, ":")):
 		return levelBoldSection
-	case numbered:
-		return levelBoldLabel
 	case !t.allBold():
 		if conditional.MatchString(lead) && strings.HasSuffix(lead, ":") {
 			return levelBoldLabel
@@ -113,12 +125,16 @@ func meta(n *node, t inline) bool {
 			return false
 		}
 	}
-	return n.owner().take(label, value, t)
+	return n.take(label, value, t)
 }
 
 func (n *node) take(label, value string, t inline) bool {
 	label = strings.TrimSpace(strings.TrimRight(label, ": "))
 	value = strings.TrimSpace(value)
+	if len(label) > 30 || !metaLabel.MatchString(label) {
+		return false
+	}
+	n = n.owner()
 	switch {
 	case alertLabel.MatchString(label):
 		names := alertNames(value, t.codes)
@@ -146,9 +162,8 @@ func (n *node) take(label, value string, t inline) bool {
 // "Overview" or "Alert", but what it belongs to.
 func (n *node) owner() *node {
 	for n.parent != nil {
-		_, plain, ok := classify(n.title)
 		named := alertLabel.MatchString(plainTitle(n.title))
-		if n.level < levelBoldSection && !(ok && plain) && !named {
+		if n.level < levelBoldSection && !(n.known && n.plain) && !named {
 			return n
 		}
 		n = n.parent
@@ -159,12 +174,11 @@ func (n *node) owner() *node {
 // tableMeta takes up rows such as "| Alert | NodeDown |", and a table that has
 // an Alert column and one row. It returns the rows that remain.
 func tableMeta(n *node, rows []row) []row {
-	owner := n.owner()
 	if len(rows) == 2 && len(rows[0]) > 1 {
 		took := false
 		for i, h := range rows[0] {
 			if i < len(rows[1]) {
-				took = owner.take(h.text, rows[1][i].text, rows[1][i]) || took
+				took = n.take(h.text, rows[1][i].text, rows[1][i]) || took
 			}
 		}
 		if took {
@@ -175,7 +189,7 @@ func tableMeta(n *node, rows []row) []row {
 		return rows
 	}
 	return slices.DeleteFunc(rows, func(r row) bool {
-		return len(r) == 2 && owner.take(r[0].text, r[1].text, r[1])
+		return len(r) == 2 && n.take(r[0].text, r[1].text, r[1])
 	})
 }
 
@@ -202,8 +216,8 @@ func (n *node) nameFromTitle() []string {
 func (n *node) kinds() map[tocsin.SectionKind]bool {
 	out := map[tocsin.SectionKind]bool{}
 	for _, k := range n.kids {
-		if kind, _, ok := classify(k.title); ok {
-			out[kind] = true
+		if k.known {
+			out[k.kind] = true
 		}
 	}
 	return out

@@ -69,7 +69,12 @@ func parse(file string, source []byte) *document {
 	blocks, links := parseChunks(cs)
 	d.links, d.aliases = links, f.aliases
 	d.collectAnchors(blocks, body)
-	d.assemble(f, outline(blocks))
+	root, rest := outline(blocks)
+	if rest > 0 {
+		d.problems = append(d.problems, Problem{file, rest, CodeOversized,
+			fmt.Sprintf("the file has more than %d headings: what follows was not read; divide it", maxHeadings)})
+	}
+	d.assemble(f, root)
 	return d
 }
 
@@ -105,18 +110,18 @@ func unclosedFence(source []byte) int {
 }
 
 func (d *document) collectAnchors(blocks []block, body []byte) {
+	used := map[string]int{}
 	for _, b := range blocks {
 		if b.kind != blockHeading {
 			continue
 		}
 		s := slug(b.text.flow())
-		for i, free := 0, s; ; i++ {
-			if !d.anchors[free] {
-				d.anchors[free] = true
-				break
-			}
-			free = fmt.Sprintf("%s-%d", s, i+1)
+		if n := used[s]; n > 0 {
+			d.anchors[fmt.Sprintf("%s-%d", s, n)] = true
+		} else {
+			d.anchors[s] = true
 		}
+		used[s]++
 	}
 	for _, m := range htmlAnchor.FindAllSubmatch(body, 1000) {
 		d.anchors[strings.ToLower(string(m[1]))] = true
@@ -161,10 +166,12 @@ func (d *document) unit(n *node, used map[string]int) tocsin.Runbook {
 	if s == "" {
 		s = "section"
 	}
-	used[s]++
-	if n := used[s]; n > 1 {
-		s = fmt.Sprintf("%s-%d", s, n)
+	base := s
+	for used[s] > 0 {
+		used[base]++
+		s = fmt.Sprintf("%s-%d", base, used[base])
 	}
+	used[s]++
 	rb := tocsin.Runbook{
 		ID: stemOf(d.file) + "#" + s, Title: title, File: d.file, Line: n.line,
 		Alerts: n.alerts, URL: n.url, Severity: n.severity,

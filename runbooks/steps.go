@@ -52,7 +52,7 @@ type place struct {
 func build(rb *tocsin.Runbook, n *node) {
 	b := &builder{loose: len(rb.Alerts) > 0}
 	n.walk(func(k *node) {
-		if _, _, ok := classify(k.title); ok && k != n && !k.unit {
+		if k.known && k != n && !k.unit {
 			b.loose = false
 		}
 	})
@@ -86,7 +86,7 @@ func (b *builder) kids(n *node, p place) {
 // node builds a heading and all below it.
 func (b *builder) node(n *node, p place) {
 	title := plainTitle(n.title)
-	kind, plain, known := classify(n.title)
+	kind, plain, known := n.kind, n.plain, n.known
 	text, numbered, isStep := stepTitle(n.title)
 	p.bold, p.label = n.level >= levelBoldSection, -1
 	words := normalWords(title)

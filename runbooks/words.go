@@ -109,6 +109,7 @@ var (
 	camelCase  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*$`)
 	nameBreak  = regexp.MustCompile(`\s*(?:,|;|/|\||&|\bor\b|\band\b|\n)\s*`)
 	alertLabel = regexp.MustCompile(`(?i)^(?:prometheus )?(?:alert ?(?:names?)?|alerts|alert ?name\(s\)|triggering alerts?|triggered by|related alerts?)$`)
+	metaLabel  = regexp.MustCompile(`(?i)^(?:prometheus )?(?:alert|severity|priority|triggered|triggering|related|runbook)`)
 	sevLabel   = regexp.MustCompile(`(?i)^(?:severity|priority)$`)
 	urlLabel   = regexp.MustCompile(`(?i)^runbook[ _]?url$`)
 )

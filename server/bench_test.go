@@ -1,10 +1,16 @@
 package server
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
 // webhookBody is what Alertmanager sends for n alerts: compact, HTML-escaped.
@@ -41,4 +47,65 @@ func BenchmarkDecode(b *testing.B) {
 			}
 		})
 	}
+}
+
+// nothing is everything behind the server, doing nothing.
+type nothing struct{}
+
+func (nothing) Receive(context.Context, tocsin.Batch) (tocsin.Outcome, error) {
+	return tocsin.Outcome{}, nil
+}
+func (nothing) Acknowledge(context.Context, string, string) error   { return nil }
+func (nothing) Resolve(context.Context, string, string) error       { return nil }
+func (nothing) ExpireSilence(context.Context, string, string) error { return nil }
+func (nothing) PutSilence(_ context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+	return s, nil
+}
+func (nothing) Silences(context.Context) ([]tocsin.Silence, error) { return nil, nil }
+func (nothing) Get(string) *tocsin.Runbook                         { return nil }
+func (nothing) List() []*tocsin.Runbook                            { return nil }
+func (nothing) Ready() error                                       { return nil }
+
+// reads has nothing to read.
+type reads struct{ tocsin.Reader }
+
+// BenchmarkIntake is a request from end to end, without the network: what
+// exceeds BenchmarkDecode is echo, the middleware and httptest.
+func BenchmarkIntake(b *testing.B) {
+	for name, auth := range map[string]Auth{"open": {}, "token": {Tokens: []string{"secret"}}} {
+		b.Run(name, func(b *testing.B) {
+			s, err := New(Config{Intake: auth}, Deps{
+				Receiver: nothing{}, Reader: reads{}, Actions: nothing{}, Silencer: nothing{}, Runbooks: nothing{}, Health: nothing{},
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			body := webhookBody(1)
+			h := s.Handler()
+			b.ReportAllocs()
+			for b.Loop() {
+				r := httptest.NewRequest(http.MethodPost, pathIntake, bytes.NewReader(body))
+				r.Header.Set("Content-Type", "application/json")
+				r.Header.Set("Authorization", "Bearer secret")
+				rec := httptest.NewRecorder()
+				h.ServeHTTP(rec, r)
+				if rec.Code != http.StatusOK {
+					b.Fatal(rec.Body)
+				}
+			}
+		})
+	}
+	b.Run("httptest alone", func(b *testing.B) {
+		body := webhookBody(1)
+		b.ReportAllocs()
+		for b.Loop() {
+			r := httptest.NewRequest(http.MethodPost, pathIntake, bytes.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer secret")
+			rec := httptest.NewRecorder()
+			rec.Header()["Content-Type"] = jsonType
+			rec.WriteHeader(http.StatusOK)
+			_, _ = rec.Write(statusOK)
+		}
+	})
 }

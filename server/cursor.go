@@ -61,28 +61,30 @@ func (c *cursor) key() []byte {
 // whether it has any.
 func (c *cursor) quoted() []byte {
 	start := c.i
-	c.i += 2 + bytes.IndexByte(c.b[c.i+1:], '"')
+	end := start + 1 + bytes.IndexByte(c.b[start+1:], '"')
 	if c.escape < start {
 		c.escape = len(c.b)
 		if n := bytes.IndexByte(c.b[start:], '\\'); n >= 0 {
 			c.escape = start + n
 		}
 	}
-	c.plain = c.escape >= c.i
-	for !c.plain && c.escaped() {
-		c.i += 1 + bytes.IndexByte(c.b[c.i:], '"')
+	c.plain = c.escape > end
+	if !c.plain {
+		end = c.closing(c.escape)
 	}
+	c.i = end + 1
 	return c.b[start:c.i]
 }
 
-// escaped reports whether the quote behind which the cursor stands is part of
-// the string: an odd number of backslashes precedes it.
-func (c *cursor) escaped() bool {
-	n := 0
-	for c.b[c.i-2-n] == '\\' {
-		n++
+// closing finds the quote that ends the string, from a place within it.
+func (c *cursor) closing(i int) int {
+	for c.b[i] != '"' {
+		if c.b[i] == '\\' {
+			i++ // what follows is escaped
+		}
+		i++
 	}
-	return n%2 == 1
+	return i
 }
 
 // scalar reads a number or a literal.

@@ -42,6 +42,7 @@ type decoder struct {
 	limits Limits
 	json   *jsontext.Decoder
 	in     bytes.Buffer
+	none   *strings.Reader
 	cur    cursor
 	texts  *interner
 	// What is reused from request to request.
@@ -66,7 +67,8 @@ const (
 )
 
 func newDecoder(l Limits) *decoder {
-	return &decoder{limits: l, json: jsontext.NewDecoder(strings.NewReader("")), texts: newInterner()}
+	none := strings.NewReader("")
+	return &decoder{limits: l, json: jsontext.NewDecoder(none), none: none, texts: newInterner()}
 }
 
 // decode returns the alerts of a body; they do not refer to it. An alert without
@@ -104,7 +106,7 @@ func (d *decoder) check(body []byte) error {
 // forget drops every reference to the request.
 func (d *decoder) forget() {
 	d.in, d.cur = bytes.Buffer{}, cursor{}
-	d.json.Reset(strings.NewReader(""))
+	d.json.Reset(d.none)
 	for i, p := range d.pairs {
 		clear(p[:cap(p)])
 		d.pairs[i] = p[:0]

@@ -87,7 +87,7 @@ func TestHostileRequests(t *testing.T) {
 			pour(w, []byte("10000\r\n"+strings.Repeat("x", 0x10000)+"\r\n"), 1<<20)
 		}, []int{413}},
 		"endless chunks of JSON": {func(w io.Writer) {
-			post("Transfer-Encoding: chunked", "1c\r\n{\"version\":\"4\",\"alerts\":[1,\r\n")(w)
+			post("Transfer-Encoding: chunked", "1b\r\n{\"version\":\"4\",\"alerts\":[1,\r\n")(w)
 			pour(w, []byte("10000\r\n"+strings.Repeat("1,", 0x8000)+"\r\n"), 1<<20)
 		}, []int{413}},
 		"slow body": {func(w io.Writer) {

@@ -104,7 +104,7 @@ func (s *Server) logRequest(c echo.Context, took time.Duration) {
 func (s *Server) logRefusal(c echo.Context, r *refusal) {
 	line := func(msg string) func() {
 		return func() {
-			s.deps.Logger.Warn(msg, "status", r.status, "reason", r.Error(), "cause", r.cause, "route", c.Path(),
+			s.deps.Logger.Warn(msg, "status", r.status, "reason", clip(r.Error()), "cause", r.cause, "route", c.Path(),
 				"remote", c.RealIP(), "request", c.Response().Header().Get(echo.HeaderXRequestID))
 		}
 	}

@@ -201,7 +201,7 @@ func (ch *Channel) deliverThread(ctx context.Context, n *tocsin.Notice) (tocsin.
 		return r, nil
 	}
 	id, ts, _ := strings.Cut(n.Delivery.Ref, "/")
-	if ch.client.lookup && ch.threadDoubted(n.Incident.ID) {
+	if ch.client.lookup && (n.MayBePosted || ch.threadDoubted(n.Incident.ID)) {
 		told, why, err := ch.threadTold(ctx, n, id, ts)
 		if err != nil {
 			return tocsin.Receipt{}, err

@@ -163,8 +163,8 @@ func deliverHostile(t *testing.T, seed uint64) {
 func TestHostileTextIsHarmless(t *testing.T) {
 	t.Parallel()
 	cases := 10_000
-	if testing.Short() {
-		cases = 500
+	if testing.Short() || raceDetector {
+		cases = 1000
 	}
 	for seed := range uint64(cases) {
 		deliverHostile(t, seed)

@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	tocsin "github.com/tocsin-oncall/tocsin"
@@ -16,12 +14,6 @@ import (
 )
 
 const (
-	// prefetch is small: what waits here has its lease running already.
-	prefetch = 512
-	// heartbeat bounds how long a vanished consumer goes unnoticed: twice this.
-	heartbeat = 2 * time.Second
-	pullFor   = 30 * time.Second
-
 	firstRetry = 100 * time.Millisecond
 	maxRetry   = 2 * time.Second
 )
@@ -78,50 +70,27 @@ func (s *Stream) consumeOnce(ctx context.Context, kind string, pool *worker.Pool
 	if sess == nil || !sess.ready.Load() {
 		return errUnready
 	}
-	consumer, err := s.makeConsumer(ctx, sess, kind)
+	name, err := s.makeConsumer(ctx, sess, kind)
 	if err != nil {
 		return err
 	}
-	trouble := make(chan error, 1)
-	consuming, err := consumer.Consume(
-		func(msg jetstream.Msg) { pool.Take(&message{msg: msg, nc: sess.nc}) },
-		jetstream.PullMaxMessages(prefetch), jetstream.PullExpiry(pullFor), jetstream.PullHeartbeat(heartbeat),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			select {
-			case trouble <- err:
-			default:
-			}
-		}))
+	p, err := pull(sess.nc, name, pool)
 	if err != nil {
-		return fmt.Errorf("consume: %w", err)
+		return err
 	}
-	select {
-	case err = <-trouble:
-	case <-sess.dead:
-		consuming.Stop()
-		return errDown
-	case <-ctx.Done():
-	case <-s.ctx.Done():
-	}
-	// What was fetched already goes to the pool, which gives it back at once
-	// when ctx has ended.
-	consuming.Drain()
-	select {
-	case <-consuming.Closed():
-	case <-time.After(worker.Grace):
-	}
-	return err
+	return p.run(ctx, s.ctx.Done(), sess.dead)
 }
 
 // makeConsumer makes or updates the durable consumer of a kind. MaxAckPending is
 // unlimited at the server: it would count the wake-ups that wait for a retry
 // too, and a thousand of a provider's channel that is down would hold up its
 // other channels. The pool limits what is handled at once.
-func (s *Stream) makeConsumer(ctx context.Context, sess *session, kind string) (jetstream.Consumer, error) {
+func (s *Stream) makeConsumer(ctx context.Context, sess *session, kind string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	consumer, err := sess.js.CreateOrUpdateConsumer(ctx, WakeStream, jetstream.ConsumerConfig{
-		Durable:       "tocsin-" + kind,
+	name := "tocsin-" + kind
+	_, err := sess.js.CreateOrUpdateConsumer(ctx, WakeStream, jetstream.ConsumerConfig{
+		Durable:       name,
 		FilterSubject: wakePrefix + kind + ".>",
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       s.cfg.AckWait,
@@ -133,47 +102,7 @@ func (s *Stream) makeConsumer(ctx context.Context, sess *session, kind string) (
 		sess.ready.Store(false)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make the consumer of %s: %w", kind, err)
+		return "", fmt.Errorf("make the consumer of %s: %w", kind, err)
 	}
-	return consumer, nil
-}
-
-// message is a worker.Message of JetStream. Errors of the acks are left: a
-// message that is not settled comes again, which does no harm.
-type message struct {
-	msg jetstream.Msg
-	nc  *nats.Conn
-}
-
-// Wake decodes the message.
-func (m *message) Wake() (w tocsin.Wake, err error) {
-	if err = json.Unmarshal(m.msg.Data(), &w); err != nil {
-		return w, fmt.Errorf("decode %s: %w", m.msg.Subject(), err)
-	}
-	return w, worker.Check(w)
-}
-
-// Delivered counts the deliveries.
-func (m *message) Delivered() uint64 {
-	meta, err := m.msg.Metadata()
-	if err != nil {
-		return 1
-	}
-	return meta.NumDelivered
-}
-
-// Ack settles the message.
-func (m *message) Ack() { _ = m.msg.Ack() }
-
-// Nak has it delivered again.
-func (m *message) Nak(d time.Duration) { _ = m.msg.NakWithDelay(d) }
-
-// Term drops it.
-func (m *message) Term(reason string) { _ = m.msg.TermWithReason(reason) }
-
-// Extend asks for the lease to start afresh and waits for the confirmation, which
-// nats.go's InProgress does not.
-func (m *message) Extend(ctx context.Context) error {
-	_, err := m.nc.RequestWithContext(ctx, m.msg.Reply(), []byte("+WPI"))
-	return err
+	return name, nil
 }

@@ -1,5 +1,8 @@
 package stream
 
-import "github.com/nats-io/nats.go/jetstream"
-
-func (s *Stream) JS() jetstream.JetStream { return s.sess.Load().js }
+// KillServer stops the embedded server as if it had failed by itself.
+func (s *Stream) KillServer() {
+	srv := s.sess.Load().srv
+	srv.Shutdown()
+	srv.WaitForShutdown()
+}

@@ -63,12 +63,13 @@ func pageErrors(tx *bbolt.Tx) []error {
 
 // compare reports where m differs from what was loaded from its file.
 func (m *memory) compare(fresh *memory, f *findings) {
-	same(f, "incidents", m.incidentsText(), fresh.incidentsText())
-	same(f, "alerts", m.alertsText(m), fresh.alertsText(m))
+	enc := newEncoder()
+	same(f, "incidents", m.incidentsText(enc), fresh.incidentsText(enc))
+	same(f, "alerts", m.alertsText(enc, m), fresh.alertsText(enc, m))
 	same(f, "groups", m.groupsText(), fresh.groupsText())
 	same(f, "index", m.indexText(), fresh.indexText())
 	same(f, "archived", m.archived, fresh.archived)
-	same(f, "silences", silencesText(m.silences), silencesText(fresh.silences))
+	same(f, "silences", silencesText(enc, m.silences), silencesText(enc, fresh.silences))
 	same(f, "counters", m.counters(), fresh.counters())
 	if order := m.orderText(); !slices.Equal(order, fresh.orderText()) {
 		f.add("order: memory %v, file %v", order, fresh.orderText())
@@ -99,18 +100,18 @@ func text(b []byte, err error) string {
 	return string(b)
 }
 
-func (m *memory) incidentsText() map[string]string {
+func (m *memory) incidentsText(enc *encoder) map[string]string {
 	t := make(map[string]string, len(m.live))
 	for id, e := range m.live {
 		placed := e.lag == 0 || m.lagging[e.lag-1] == e
-		t[id] = fmt.Sprint(text(new(encoder).incident(e.last, e.inc)), e.opened, e.count, e.firing, e.lag > 0, placed)
+		t[id] = fmt.Sprint(text(enc.incident(e.last, e.inc)), e.opened, e.count, e.firing, e.lag > 0, placed)
 	}
 	return t
 }
 
 // alertsText leaves out SeenAt, which opening a file moves in memory alone, and
 // of the alerts that are pending in of, Repeats, which is not written yet.
-func (m *memory) alertsText(of *memory) map[tocsin.Key]string {
+func (m *memory) alertsText(enc *encoder, of *memory) map[tocsin.Key]string {
 	t := make(map[tocsin.Key]string, len(m.alerts))
 	for id, a := range m.alerts {
 		if a.dead() {
@@ -122,7 +123,7 @@ func (m *memory) alertsText(of *memory) map[tocsin.Key]string {
 			s.Repeats = 0
 		}
 		placed := a.entry == nil || a.entry.alerts[s.Seq-1] == a && a.entry.fires.has(int(s.Seq-1)) == s.Firing
-		t[id] = fmt.Sprint(text(new(encoder).state(&s)), " in its place: ", placed)
+		t[id] = fmt.Sprint(text(enc.state(&s)), " in its place: ", placed)
 	}
 	return t
 }
@@ -147,10 +148,10 @@ func (m *memory) indexText() map[string]bool {
 	return t
 }
 
-func silencesText(silences []tocsin.Silence) map[string]string {
+func silencesText(enc *encoder, silences []tocsin.Silence) map[string]string {
 	t := make(map[string]string, len(silences))
 	for n := range silences {
-		t[silences[n].ID] = text(new(encoder).silence(&silences[n]))
+		t[silences[n].ID] = text(enc.silence(&silences[n]))
 	}
 	return t
 }

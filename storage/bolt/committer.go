@@ -37,7 +37,7 @@ type committer struct {
 }
 
 func newCommitter(s *Store) *committer {
-	c := &committer{s: s, batch: newLayer(), enc: &encoder{}}
+	c := &committer{s: s, batch: newLayer(), enc: newEncoder()}
 	c.tx = &tx{mem: s.mem, batch: c.batch, own: newLayer(), enc: c.enc, fetch: s.archivedRecord}
 	return c
 }

@@ -14,18 +14,18 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 )
 
-// create makes an empty store in dir unless there is one. The file comes into
+// create makes an empty store at path unless there is one. The file comes into
 // being whole: a power cut while bbolt first writes a file can leave one that
 // does not open (etcd issue 16596).
-func create(dir string) error {
-	path := filepath.Join(dir, FileName)
+func create(path string) error {
 	if found, err := exists(path); found || err != nil {
 		return err
 	}
+	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, FileName+".new-*")
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
 	if err != nil {
 		return err
 	}

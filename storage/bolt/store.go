@@ -18,7 +18,6 @@ import (
 
 // Store is an open store. Its methods may be called by many goroutines at once.
 type Store struct {
-	dir  string
 	opts Options
 	db   *bbolt.DB
 	mem  *memory
@@ -48,20 +47,23 @@ var (
 	errUnclear = errors.New("it is not known whether the change was made durable; it is safe to make it again")
 )
 
-// Open opens the store in the folder path, or makes one there. The folder holds
-// the bbolt file (FileName) and the ballast. Open fails when another process has
-// the store open, when the file is damaged, and when a newer tocsin made it; the
-// error says what to do.
+// Open opens the store in the file path, or makes one there, and its folder;
+// where path is a folder, the file is FileName in it. The ballast is beside the
+// file. Open fails when another process has the store open, when the file is
+// damaged, and when a newer tocsin made it; the error says what to do.
 func Open(path string, o Options) (*Store, error) {
 	o = o.withDefaults()
-	if err := create(path); err != nil {
-		return nil, fmt.Errorf("make a store in %s: %w", path, err)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, FileName)
 	}
-	db, err := openLocked(filepath.Join(path, FileName), o)
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("make a store at %s: %w", path, err)
+	}
+	db, err := openLocked(path, o)
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(path, db, o)
+	s, err := start(filepath.Dir(path), db, o)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -78,7 +80,7 @@ func start(dir string, db *bbolt.DB, o Options) (*Store, error) {
 		return nil, fmt.Errorf("%s: %w: restore a backup", db.Path(), err)
 	}
 	s := &Store{
-		dir: dir, opts: o, db: db, mem: mem, disk: newDisk(dir, o),
+		opts: o, db: db, mem: mem, disk: newDisk(dir, o),
 		queue: make(chan *request, o.Queue), quit: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	s.requests.New = func() any { return newRequest() }

@@ -132,7 +132,7 @@ func startTocsin(ctx context.Context, o options, dir, slackURL, groupBy string) 
 
 const alertmanagerConfig = `
 route: {receiver: chat, group_by: [alertname, instance], group_wait: 0s, group_interval: 5m}
-receivers: [{name: chat, slack_configs: [{api_url: "%s/services/T/B/x", channel: "#bench", send_resolved: false}]}]
+receivers: [{name: chat, slack_configs: [{api_url: "%s/services/T/B/x", channel: "#bench", send_resolved: false, text: '{{ .CommonAnnotations.summary }}'}]}]
 `
 
 func startAlertmanager(ctx context.Context, o options, dir, slackURL string) (*process, error) {
