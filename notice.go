@@ -53,6 +53,13 @@ type DigestNotice struct {
 	Ref string
 	// Incidents to name, most urgent first.
 	Incidents []*Incident
+	// Target is the Delivery.Target of all of them.
+	Target string
+	// Since is when the first of them began to wait.
+	Since time.Time
+	// MayBePosted is true when an earlier attempt for some of the incidents may
+	// have reached the provider: look before posting.
+	MayBePosted bool
 	// Now is the time of the attempt.
 	Now time.Time
 }

@@ -67,7 +67,7 @@ func (d *Dispatcher) fresh(l *lane, t Target) []member {
 	out := make([]member, 0, len(items))
 	for _, it := range items {
 		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key}, false)
-		if err == nil && del != nil && del.Ref == "" && !d.isUnclear(delivery{inc.ID, t.Key}) {
+		if err == nil && del != nil && del.Ref == "" {
 			out = append(out, member{it, inc})
 		}
 	}
@@ -104,9 +104,13 @@ func (d *Dispatcher) digestOf(l *lane, it *item, t Target, ref string) []member 
 // that asked; the others that waited are finished here.
 func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Target, del *tocsin.Delivery, members []member) result {
 	slices.SortStableFunc(members, func(a, b member) int { return b.inc.Severity.Rank() - a.inc.Severity.Rank() })
-	n := tocsin.DigestNotice{Ref: del.Ref, Now: d.o.Now()}
+	n := tocsin.DigestNotice{Ref: del.Ref, Target: t.Key, Now: d.o.Now(), Since: d.o.Now()}
 	for _, m := range members {
 		n.Incidents = append(n.Incidents, m.inc)
+		n.MayBePosted = n.MayBePosted || d.isUnclear(delivery{m.inc.ID, t.Key})
+		if del := m.inc.Delivery(t.Key); del != nil && del.Since.Before(n.Since) {
+			n.Since = del.Since
+		}
 	}
 	call, cancel := context.WithTimeout(ctx, d.o.Timeout)
 	r, err := t.Notifier.(Digester).DeliverDigest(call, n)
@@ -122,6 +126,9 @@ func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Tar
 	} else if err = d.commitDigest(ctx, n.Incidents, t, r); err != nil {
 		res = result{failed: true}
 	} else {
+		for _, m := range members {
+			d.flag(delivery{m.inc.ID, t.Key}, false)
+		}
 		d.metrics.outcomes.WithLabelValues(kind(t.Key), "digested").Add(float64(len(members)))
 	}
 	for _, m := range members {

@@ -111,8 +111,8 @@ func sections(whole chunk) []chunk {
 			if closesFence(l, fence) {
 				fence = ""
 			}
-		case fenceLine.Match(l):
-			fence = string(fenceLine.FindSubmatch(l)[1])
+		case opensFence(l) != "":
+			fence = opensFence(l)
 		case atxHeading.Match(l):
 			cut(offset, line)
 		case setextLine.Match(l) && prevOffset < offset && !prevBlank:
@@ -130,6 +130,16 @@ func sections(whole chunk) []chunk {
 	}
 	cut(len(whole.source), line)
 	return out
+}
+
+// opensFence returns the marks of a fence that a line opens, or "". After
+// backticks no further one may follow.
+func opensFence(line []byte) string {
+	m := fenceLine.FindSubmatch(line)
+	if m == nil || m[1][0] == '`' && bytes.IndexByte(m[2], '`') >= 0 {
+		return ""
+	}
+	return string(m[1])
 }
 
 func closesFence(line []byte, fence string) bool {

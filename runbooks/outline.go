@@ -75,7 +75,7 @@ func outline(blocks []block) (root *node, rest int) {
 		default:
 			if b.kind == blockList {
 				b.items = slices.DeleteFunc(b.items, func(it item) bool {
-					return len(it.blocks) == 1 && it.blocks[0].kind == blockPara && meta(at, it.blocks[0].text)
+					return metaItem(at, it)
 				})
 			}
 			if b.kind == blockTable {
@@ -128,6 +128,16 @@ func meta(n *node, t inline) bool {
 	return n.take(label, value, t)
 }
 
+// metaItem is meta for an item of a list. "Alerts: PagerDuty" in a list says
+// where alerts go; there, alerts are named in code spans or under "Alert".
+func metaItem(n *node, it item) bool {
+	if len(it.blocks) != 1 || it.blocks[0].kind != blockPara {
+		return false
+	}
+	t := it.blocks[0].text
+	return (len(t.codes) > 0 || !strings.HasPrefix(strings.ToLower(t.text), "alerts")) && meta(n, t)
+}
+
 func (n *node) take(label, value string, t inline) bool {
 	label = strings.TrimSpace(strings.TrimRight(label, ": "))
 	value = strings.TrimSpace(value)
@@ -137,6 +147,9 @@ func (n *node) take(label, value string, t inline) bool {
 	n = n.owner()
 	switch {
 	case alertLabel.MatchString(label):
+		if len(t.codes) == 0 && len(t.links) > 0 {
+			return false // where alerts are seen, not which
+		}
 		names := alertNames(value, t.codes)
 		for _, a := range names {
 			if !slices.Contains(n.alerts, a) {

@@ -94,13 +94,10 @@ func unclosedFence(source []byte) int {
 	for text := range bytes.Lines(source) {
 		line++
 		l := bytes.TrimRight(text, "\n")
-		switch m := fenceLine.FindSubmatch(l); {
-		case fence != "":
-			if closesFence(l, fence) {
-				fence = ""
-			}
-		case m != nil && !bytes.ContainsRune(m[2], '`'):
-			fence, at = string(m[1]), line
+		if fence == "" {
+			fence, at = opensFence(l), line
+		} else if closesFence(l, fence) {
+			fence = ""
 		}
 	}
 	if fence == "" {

@@ -260,6 +260,9 @@ func number(drafts []draft) []tocsin.Step {
 	taken := map[string]bool{}
 	out := make([]tocsin.Step, 0, len(drafts))
 	for _, d := range drafts {
+		if d.Text == "" && len(d.Commands) == 0 {
+			continue // "Step 3", and nothing said
+		}
 		var own strings.Builder
 		own.WriteString(d.path + "\x01" + flow(d.Text))
 		for _, c := range d.Commands {

@@ -93,14 +93,12 @@ func wordAlerts(file string, top *node) []string {
 	stem, title := path.Base(stemOf(file)), plainTitle(top.title)
 	words := normalWords(title)
 	switch {
-	case words == "" || words != normalWords(stem) || isIndex(stem):
+	case words == "" || words != normalWords(stem) || isIndex(stem) || len(top.kinds()) == 0:
 		return nil
 	case identifier.MatchString(title):
 		return []string{title}
-	case strings.Contains(words, " ") && len(top.kinds()) > 0:
-		return []string{joinCamel(title)}
 	}
-	return nil
+	return []string{joinCamel(title)}
 }
 
 // joinCamel writes "Node down" as NodeDown.

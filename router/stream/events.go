@@ -56,7 +56,6 @@ func (s *Stream) PublishEvents(ctx context.Context, log Log, notify <-chan struc
 	var pause time.Duration
 	for ctx.Err() == nil && s.ctx.Err() == nil {
 		more, err := p.step(ctx)
-		s.metrics.behind.Set(float64(p.behind))
 		switch {
 		case err == nil && more:
 			pause = 0
@@ -86,8 +85,6 @@ type eventPublisher struct {
 	// that the next one can name it.
 	last    uint64
 	chained bool
-	// behind is the number of events that were read and are not confirmed.
-	behind int
 	// unconfirmed counts the failed batches in a row.
 	unconfirmed int
 }
@@ -129,14 +126,15 @@ func (p *eventPublisher) step(ctx context.Context) (more bool, err error) {
 	}
 	more = len(events) == eventBatch
 	events = p.recent(events)
-	if p.behind = len(events); p.behind == 0 {
+	p.metrics.behind.Set(float64(len(events)))
+	if len(events) == 0 {
 		return more, nil
 	}
 	if err := p.publishBatch(ctx, sess, events); err != nil {
 		p.sess = nil
 		return false, err
 	}
-	p.behind = 0
+	p.metrics.behind.Set(0)
 	return more, nil
 }
 
@@ -163,8 +161,11 @@ func (p *eventPublisher) resume(ctx context.Context, sess *session) error {
 	}
 	msg, err := stream.GetLastMsgForSubject(ctx, EventSubjects)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		// The stream may be empty because all was aged out: last, where it is
-		// known, stands.
+		// Empty because all was aged out: last, where it is known, stands. Empty
+		// because it is new, somebody having deleted the one before: all again.
+		if stream.CachedInfo().State.LastSeq == 0 {
+			p.last = 0
+		}
 		p.sess, p.chained = sess, false
 		return nil
 	}

@@ -34,7 +34,7 @@ func (s *Store) Backup(w io.Writer) (n int64, err error) {
 // all. The file is verified first. It is refused when a running tocsin has the
 // folder's store open, and, unless force is true, when there is a store at all.
 func Restore(backup, dir string, force bool) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, FileName)

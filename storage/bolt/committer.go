@@ -18,7 +18,7 @@ const (
 	maxBatch = 1024
 	maxArena = 8 << 20
 	// reapStep is how many alerts of archived incidents are cleared away at once.
-	reapStep = 512
+	reapStep = 2048
 	// healInterval is how often a write is tried while there was no room.
 	healInterval = time.Second
 )

@@ -62,8 +62,13 @@ func (x index) add(k tocsin.Key, a *alert) {
 func (x index) delete(k tocsin.Key, a *alert) {
 	b := x[k]
 	delete(b.many, a)
-	if b.one == a || b.one == nil && len(b.many) == 0 {
+	switch {
+	case b.one == a, b.one == nil && len(b.many) == 0:
 		delete(x, k)
+	case len(b.many) == 1: // a map that was large stays slow to iterate over
+		for last := range b.many {
+			x[k] = bag{one: last}
+		}
 	}
 }
 

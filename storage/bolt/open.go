@@ -22,7 +22,7 @@ func create(path string) error {
 		return err
 	}
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
@@ -42,6 +42,23 @@ func create(path string) error {
 		}
 	}
 	return syncDir(dir)
+}
+
+// makeDir makes a folder and those above it, durably: an fsync of a file does
+// not make the names above it last.
+func makeDir(dir string) error {
+	found, err := exists(dir)
+	if found || err != nil {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
 }
 
 // initialize makes an empty file into a store of the present schema.
