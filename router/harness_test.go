@@ -73,6 +73,14 @@ func basic() router.Spec {
 	}
 }
 
+// basicWithoutFlapping resolves as soon as nothing fires, and lets nothing go
+// stale.
+func basicWithoutFlapping() router.Spec {
+	s := basic()
+	s.Timing.FlapChanges, s.Timing.Stale = 0, 0
+	return s
+}
+
 func newHarness(t testing.TB, spec router.Spec) *harness {
 	t.Helper()
 	h := &harness{TB: t, clock: &clock{now: start}, path: filepath.Join(t.TempDir(), "tocsin.db")}

@@ -39,6 +39,7 @@ const (
 // Log reads the committed events of all incidents: those with a Seq above after,
 // in ascending order, at most limit.
 type Log interface {
+	// Log returns the events after a Seq.
 	Log(ctx context.Context, after uint64, limit int) ([]tocsin.Event, error)
 }
 

@@ -38,7 +38,7 @@ func startServer(ctx context.Context, cfg Config, log *slog.Logger) (*server.Ser
 	if err != nil {
 		return nil, fmt.Errorf("set up the embedded NATS server: %w", err)
 	}
-	logger := &serverLog{log: log.With("server", "embedded NATS")}
+	logger := &serverLog{log: log}
 	srv.SetLoggerV2(logger, false, false, false)
 	go srv.Start()
 	wait := serverReady

@@ -38,13 +38,19 @@ func (l *serverLog) cause() error {
 func (l *serverLog) Noticef(string, ...any) {}
 
 // Warnf logs a warning.
-func (l *serverLog) Warnf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l *serverLog) Warnf(format string, v ...any) {
+	l.log.Warn("embedded NATS warns", "text", fmt.Sprintf(format, v...))
+}
 
 // Errorf logs an error.
-func (l *serverLog) Errorf(format string, v ...any) { l.log.Error(l.keep(format, v)) }
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.log.Error("embedded NATS failed", "text", l.keep(format, v))
+}
 
 // Fatalf logs an error; the supervisor decides what to do about it.
-func (l *serverLog) Fatalf(format string, v ...any) { l.log.Error(l.keep(format, v)) }
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.log.Error("embedded NATS failed", "text", l.keep(format, v))
+}
 
 // Debugf is never called: debugging is off.
 func (l *serverLog) Debugf(string, ...any) {}

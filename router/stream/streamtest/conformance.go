@@ -18,8 +18,11 @@ import (
 
 // Queue is what carries wake-ups: stream.Stream, Memory.
 type Queue interface {
+	// Wake is stream.Stream's.
 	Wake(wakes []tocsin.Wake) error
+	// Healthy is stream.Stream's.
 	Healthy() bool
+	// Consume is stream.Stream's.
 	Consume(ctx context.Context, kind string, handle func(context.Context, tocsin.Wake) error) error
 }
 
@@ -263,8 +266,8 @@ func testEnd(t *testing.T, open Open) {
 	receive(t, started)
 	cancel()
 	select {
-	case <-ended:
-		require.Fail(t, "Consume returned while a handler ran")
+	case err := <-ended:
+		require.Fail(t, "Consume returned while a handler ran", "%v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
 	close(release)
@@ -305,7 +308,8 @@ func testInvalid(t *testing.T, open Open) {
 	q := open(t, 16, time.Minute)
 	h := consume(t, q, "slack", succeed)
 	for _, bad := range []tocsin.Wake{
-		{}, wake("", "slack:x"), wake("a", ""), wake("a", ":x"), wake("a.b", "slack:x"), wake("a", "sl.ack:x"),
+		{},
+		wake("", "slack:x"), wake("a", ""), wake("a", ":x"), wake("a.b", "slack:x"), wake("a", "sl.ack:x"),
 		wake("*", "slack:x"), wake(">", "slack:x"), wake("a", "slack:\xff"), wake("a b", "slack:x"),
 		wake("a", "slack:"+strings.Repeat("x", 5000)),
 	} {
