@@ -22,6 +22,9 @@ type Delivery struct {
 	Digest bool `json:"digest,omitempty"`
 	// Told is the sequence number of the last event that went into the thread.
 	Told uint64 `json:"told,omitempty"`
+	// More is true when the target shows the incident, but not yet all of it: its
+	// thread still has to be told.
+	More bool `json:"more,omitempty"`
 	// Since is when the target began to lag; it means nothing while it does not.
 	Since time.Time `json:"since"`
 	// DeliveredAt is when the target was last brought up to date.
@@ -53,7 +56,7 @@ func (d *Delivery) Want(i *Incident) uint64 {
 // is quiet it pages nobody: only a message that can be changed in place, and
 // without anybody being called, is kept up to date.
 func (d *Delivery) Lags(i *Incident) bool {
-	if d.Revision >= d.Want(i) {
+	if d.Revision >= d.Want(i) && !d.More {
 		return false
 	}
 	if i.Quiet() && (d.Ref == "" || !d.Detail) {
@@ -70,7 +73,7 @@ func (d *Delivery) Record(r Receipt, now time.Time) {
 	if r.Told > d.Told {
 		d.Told = r.Told
 	}
-	d.Revision, d.State, d.Severity = r.Revision, r.State, r.Severity
+	d.Revision, d.State, d.Severity, d.More = r.Revision, r.State, r.Severity, r.More
 	d.DeliveredAt, d.Since = now, now
 	d.Attempts, d.Error, d.Failed, d.Alarmed, d.Next = 0, "", false, false, time.Time{}
 }

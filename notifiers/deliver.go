@@ -24,7 +24,7 @@ func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
 	if r, ok := d.takeUnsaved(k); ok {
 		return d.save(ctx, k, r)
 	}
-	inc, del, err := d.current(ctx, k, it.more)
+	inc, del, err := d.current(ctx, k)
 	if err != nil {
 		return result{again: true, neutral: true}
 	}
@@ -44,9 +44,8 @@ func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
 	return d.deliver(ctx, k, t, inc, *del)
 }
 
-// current returns the incident and its delivery when the target lags, or
-// anyway.
-func (d *Dispatcher) current(ctx context.Context, k delivery, anyway bool) (*tocsin.Incident, *tocsin.Delivery, error) {
+// current returns the incident and its delivery when the target lags.
+func (d *Dispatcher) current(ctx context.Context, k delivery) (*tocsin.Incident, *tocsin.Delivery, error) {
 	inc, err := d.o.Store.Get(ctx, k.incident)
 	if errors.Is(err, tocsin.ErrNotFound) {
 		return nil, nil, nil
@@ -55,7 +54,7 @@ func (d *Dispatcher) current(ctx context.Context, k delivery, anyway bool) (*toc
 		return nil, nil, err
 	}
 	del := inc.Delivery(k.target)
-	if del == nil || !del.Lags(inc) && !anyway {
+	if del == nil || !del.Lags(inc) {
 		return inc, nil, nil
 	}
 	return inc, del, nil
@@ -197,7 +196,7 @@ func (d *Dispatcher) save(ctx context.Context, k delivery, r tocsin.Receipt) res
 		d.o.Logger.Warn("a receipt could not be saved yet", "incident", k.incident, "target", k.target, "error", err)
 		return result{failed: true}
 	}
-	return result{again: again || r.More, more: r.More}
+	return result{again: again}
 }
 
 // commit records what a target shows now, and reports whether it lags already.

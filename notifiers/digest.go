@@ -66,7 +66,7 @@ func (d *Dispatcher) fresh(l *lane, t Target) []member {
 	l.mu.Unlock()
 	out := make([]member, 0, len(items))
 	for _, it := range items {
-		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key}, false)
+		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key})
 		if err == nil && del != nil && del.Ref == "" {
 			out = append(out, member{it, inc})
 		}

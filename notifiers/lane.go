@@ -46,11 +46,9 @@ type item struct {
 	since time.Time
 	// busy items are being worked on; dirty ones were woken meanwhile.
 	busy, dirty bool
-	// more is true when the target shows the incident but wants another call.
-	more      bool
-	notBefore time.Time
-	attempts  int
-	done      chan struct{}
+	notBefore   time.Time
+	attempts    int
+	done        chan struct{}
 }
 
 // lane is a queue by urgency with one rate.
@@ -238,9 +236,8 @@ func (l *lane) claim(n int, want func(*item) bool) []*item {
 
 // result says what becomes of an item.
 type result struct {
-	// again: there is more to do, as soon as the lane allows. more: although the
-	// target shows the incident.
-	again, more bool
+	// again: there is more to do, as soon as the lane allows.
+	again bool
 	// neutral says nothing about the provider's health.
 	neutral bool
 	// failed: the provider failed; try again after a pause that grows.
@@ -273,7 +270,6 @@ func (l *lane) finish(it *item, r result) {
 	case !r.neutral:
 		l.failures, it.attempts, l.until = 0, 0, time.Time{}
 	}
-	it.more = r.more
 	if !r.again && !r.failed && r.pause == 0 && !it.dirty {
 		delete(l.items, delivery{it.wake.Incident, it.wake.Target})
 		close(it.done)

@@ -135,6 +135,9 @@ func sections(whole chunk) []chunk {
 // opensFence returns the marks of a fence that a line opens, or "". After
 // backticks no further one may follow.
 func opensFence(line []byte) string {
+	if !bytes.Contains(line, []byte("```")) && !bytes.Contains(line, []byte("~~~")) {
+		return ""
+	}
 	m := fenceLine.FindSubmatch(line)
 	if m == nil || m[1][0] == '`' && bytes.IndexByte(m[2], '`') >= 0 {
 		return ""
@@ -159,10 +162,10 @@ func hostile(source []byte) error {
 			emphasis, brackets, columns = 0, 0, 0
 			continue
 		}
-		if m := blockMarkers.Find(l); len(oneMarker.FindAllIndex(m, maxMarkers+1)) > maxMarkers {
+		if markers(l) > maxMarkers {
 			return fmt.Errorf("line %d of this section nests more than %d lists or quotes: simplify it", line, maxMarkers)
 		}
-		if tableDelim.Match(l) && bytes.IndexByte(l, '|') >= 0 {
+		if bytes.IndexByte(l, '|') >= 0 && tableDelim.Match(l) {
 			columns = max(columns, bytes.Count(l, []byte("|"))+1)
 		}
 		cells += columns
@@ -178,6 +181,14 @@ func hostile(source []byte) error {
 		}
 	}
 	return nil
+}
+
+// markers counts the marks of quotes and lists that a line begins with.
+func markers(l []byte) int {
+	if len(l) <= maxMarkers {
+		return 0
+	}
+	return len(oneMarker.FindAllIndex(blockMarkers.Find(l), maxMarkers+1))
 }
 
 func emphasisRuns(l []byte) int {

@@ -157,8 +157,12 @@ func TestFillOtherLanguages(t *testing.T) {
 		assert.Empty(t, got.Unfilled, c.text)
 	}
 	for _, c := range []struct{ lang, text string }{
-		{"promql", `up{instance=~"<instance>"}`}, {"promql", `up{host=~"<host>"}`}, {"promql", `{{ $labels.node }}`},
-		{"yaml", "a: {{ $labels.instance }}"}, {"sql", "select '<instance>'"}, {"json", `{{ $labels.node }}`},
+		{"promql", `up{instance=~"<instance>"}`},
+		{"promql", `up{host=~"<host>"}`},
+		{"promql", `{{ $labels.node }}`},
+		{"yaml", "a: {{ $labels.instance }}"},
+		{"sql", "select '<instance>'"},
+		{"json", `{{ $labels.node }}`},
 	} {
 		got := fillOne(c.lang, c.text, labels)
 		assert.Equal(t, c.text, got.Text)
@@ -169,17 +173,40 @@ func TestFillOtherLanguages(t *testing.T) {
 // contexts are commands that print words, and what they mean: the same with the
 // label in the environment.
 var contexts = [][2]string{
-	{"printf %s@ <x>", `printf %s@ "$L"`}, {"printf %s@ '<x>'", `printf %s@ "$L"`}, {`printf %s@ "<x>"`, `printf %s@ "$L"`},
-	{"printf %s@ $x", `printf %s@ "$L"`}, {`printf %s@ "$x"`, `printf %s@ "$L"`}, {`printf %s@ "${x}"`, `printf %s@ "$L"`}, {`printf %s@ '$x'`, `printf %s@ "$L"`},
-	{"printf %s@ {{ $labels.x }}", `printf %s@ "$L"`}, {"printf %s@ '{{ .Labels.x }}'", `printf %s@ "$L"`}, {`printf %s@ "{{ .Labels.x }}"`, `printf %s@ "$L"`},
-	{"printf %s@ a<x>b", `printf %s@ a"$L"b`}, {"printf %s@ 'a <x> b'", `printf %s@ "a $L b"`}, {`printf %s@ "a <x> b"`, `printf %s@ "a $L b"`},
-	{`V=<x>; printf %s@ "$V"`, `printf %s@ "$L"`}, {`V="<x>"; printf %s@ "$V"`, `printf %s@ "$L"`}, {`V='<x>' ; printf %s@ "$V"`, `printf %s@ "$L"`},
-	{"printf %s@ $(printf %s@ <x>)|cat", `printf %s@ $(printf %s@ "$L")|cat`}, {`printf %s@ "$(printf %s "<x>")"`, `printf %s@ "$(printf %s "$L")"`},
-	{"printf %s@ <x>; :", `printf %s@ "$L"`}, {"printf %s@ <x>&&:", `printf %s@ "$L"`}, {"(printf %s@ <x>)", `printf %s@ "$L"`}, {"printf %s@ <x>#b", `printf %s@ "$L"#b`},
-	{`printf %s@ \\<x>`, `printf %s@ \\"$L"`}, {`printf %s@ "\\<x>"`, `printf %s@ "\\$L"`}, {`printf %s@ a\ <x>`, `printf %s@ "a $L"`},
-	{`printf %s@ '' <x> "<x>"`, `printf %s@ '' "$L" "$L"`}, {`printf %s@ "'"<x>"'"`, `printf %s@ "'$L'"`}, {`printf %s@ '"'<x>'"'`, `printf %s@ '"'"$L"'"'`},
-	{"printf %s@ <x>=1", `printf %s@ "$L"=1`}, {"printf %s@ <x> # it's <x>", `printf %s@ "$L"`}, {"W=1; printf %s@ $W<x>", `printf %s@ 1"$L"`}, {`W=1; printf %s@ "$W<x>"`, `printf %s@ "1$L"`},
-	{"printf %s@ <x>\nprintf %s@ '<x>'", `printf %s@ "$L" "$L"`}, {"cat <<'E'\nit's\nE\nprintf %s@ <x>", `echo "it's"; printf %s@ "$L"`},
+	{"printf %s@ <x>", `printf %s@ "$L"`},
+	{"printf %s@ '<x>'", `printf %s@ "$L"`},
+	{`printf %s@ "<x>"`, `printf %s@ "$L"`},
+	{"printf %s@ $x", `printf %s@ "$L"`},
+	{`printf %s@ "$x"`, `printf %s@ "$L"`},
+	{`printf %s@ "${x}"`, `printf %s@ "$L"`},
+	{`printf %s@ '$x'`, `printf %s@ "$L"`},
+	{"printf %s@ {{ $labels.x }}", `printf %s@ "$L"`},
+	{"printf %s@ '{{ .Labels.x }}'", `printf %s@ "$L"`},
+	{`printf %s@ "{{ .Labels.x }}"`, `printf %s@ "$L"`},
+	{"printf %s@ a<x>b", `printf %s@ a"$L"b`},
+	{"printf %s@ 'a <x> b'", `printf %s@ "a $L b"`},
+	{`printf %s@ "a <x> b"`, `printf %s@ "a $L b"`},
+	{`V=<x>; printf %s@ "$V"`, `printf %s@ "$L"`},
+	{`V="<x>"; printf %s@ "$V"`, `printf %s@ "$L"`},
+	{`V='<x>' ; printf %s@ "$V"`, `printf %s@ "$L"`},
+	{"printf %s@ $(printf %s@ <x>)|cat", `printf %s@ $(printf %s@ "$L")|cat`},
+	{`printf %s@ "$(printf %s "<x>")"`, `printf %s@ "$(printf %s "$L")"`},
+	{"printf %s@ <x>; :", `printf %s@ "$L"`},
+	{"printf %s@ <x>&&:", `printf %s@ "$L"`},
+	{"(printf %s@ <x>)", `printf %s@ "$L"`},
+	{"printf %s@ <x>#b", `printf %s@ "$L"#b`},
+	{`printf %s@ \\<x>`, `printf %s@ \\"$L"`},
+	{`printf %s@ "\\<x>"`, `printf %s@ "\\$L"`},
+	{`printf %s@ a\ <x>`, `printf %s@ "a $L"`},
+	{`printf %s@ '' <x> "<x>"`, `printf %s@ '' "$L" "$L"`},
+	{`printf %s@ "'"<x>"'"`, `printf %s@ "'$L'"`},
+	{`printf %s@ '"'<x>'"'`, `printf %s@ '"'"$L"'"'`},
+	{"printf %s@ <x>=1", `printf %s@ "$L"=1`},
+	{"printf %s@ <x> # it's <x>", `printf %s@ "$L"`},
+	{"W=1; printf %s@ $W<x>", `printf %s@ 1"$L"`},
+	{`W=1; printf %s@ "$W<x>"`, `printf %s@ "1$L"`},
+	{"printf %s@ <x>\nprintf %s@ '<x>'", `printf %s@ "$L" "$L"`},
+	{"cat <<'E'\nit's\nE\nprintf %s@ <x>", `echo "it's"; printf %s@ "$L"`},
 	{"for i in 1 2; do printf %s@ <x>$i; done", `printf %s@ "${L}1" "${L}2"`},
 }
 

@@ -1,7 +1,6 @@
 package runbooks_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -48,6 +47,9 @@ func hostileSources() map[string]string {
 // The bound promised is 100 ms on an idle machine; the test allows for a busy
 // one and still tells it from seconds.
 func TestHostileUnitsAreQuick(t *testing.T) {
+	if raceEnabled {
+		t.Skip("measures time, which the race detector stretches")
+	}
 	var worst time.Duration
 	var which string
 	for name, src := range hostileSources() {
@@ -77,7 +79,7 @@ func TestHostileSectionLeavesTheRest(t *testing.T) {
 		src := "# NodeDown\n\n## Diagnosis\n\n- look\n\n## Impact\n\n" + c.bad + "\n\n## Mitigation\n\n```bash\n# Restart\n## twice\nreboot\n```\n\n[a]: https://example.com\n"
 		rbs, err := runbooks.Parse("a/x.md", []byte(src))
 		var p *runbooks.Problem
-		require.True(t, errors.As(err, &p), name)
+		require.ErrorAs(t, err, &p, name)
 		assert.Equal(t, c.code, p.Code, name)
 		assert.Equal(t, "a/x.md", p.File)
 		assert.Equal(t, 7, p.Line, name)
@@ -120,11 +122,14 @@ func TestFileTooLarge(t *testing.T) {
 	rbs, err := runbooks.Parse("x.md", make([]byte, runbooks.MaxFile+1))
 	assert.Empty(t, rbs)
 	var p *runbooks.Problem
-	require.True(t, errors.As(err, &p))
+	require.ErrorAs(t, err, &p)
 	assert.Equal(t, runbooks.CodeOversized, p.Code)
 }
 
 func TestLargestFileIsQuick(t *testing.T) {
+	if raceEnabled {
+		t.Skip("measures time, which the race detector stretches")
+	}
 	for _, s := range []string{"# a\n", "a ", "- *a* [b](c)\n", "**Alert:** `A`\n\n", "## A\n\n**Alert:** `A`\n\n- x\n"} {
 		start := time.Now()
 		rbs, _ := runbooks.Parse("x.md", []byte(strings.Repeat(s, runbooks.MaxFile/len(s))))

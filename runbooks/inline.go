@@ -133,13 +133,9 @@ func (c *converter) write(w *writer, out *inline, n ast.Node, inLink bool) {
 		}
 		put(code)
 	case *ast.Link:
-		from := w.all.Len()
-		c.writeAll(w, out, n, true)
-		c.link(out, n, flow(w.all.String()[from:]), string(n.Destination))
+		c.writeLink(w, out, n, n.Destination)
 	case *ast.Image:
-		from := w.all.Len()
-		c.writeAll(w, out, n, true)
-		c.link(out, n, flow(w.all.String()[from:]), string(n.Destination))
+		c.writeLink(w, out, n, n.Destination)
 	case *ast.AutoLink:
 		label := string(n.Label(c.source))
 		w.all.WriteString(label)
@@ -154,6 +150,12 @@ func (c *converter) write(w *writer, out *inline, n ast.Node, inLink bool) {
 	default:
 		c.writeAll(w, out, n, inLink)
 	}
+}
+
+func (c *converter) writeLink(w *writer, out *inline, n ast.Node, url []byte) {
+	from := w.all.Len()
+	c.writeAll(w, out, n, true)
+	c.link(out, n, flow(w.all.String()[from:]), string(url))
 }
 
 func (c *converter) writeAll(w *writer, out *inline, n ast.Node, inLink bool) {

@@ -79,8 +79,10 @@ func (l *Library) loadDir(dir string) ([]Problem, error) {
 		case e.IsDir() || !strings.EqualFold(path.Ext(name), ".md"):
 			return nil
 		case len(l.docs) >= MaxFiles:
-			problems = append(problems, Problem{filepath.Join(dir, name), 0, CodeTooMany,
-				fmt.Sprintf("there are more than %d runbook files: this one and those after it were not read", MaxFiles)})
+			problems = append(problems, Problem{
+				filepath.Join(dir, name), 0, CodeTooMany,
+				fmt.Sprintf("there are more than %d runbook files: this one and those after it were not read", MaxFiles),
+			})
 			return fs.SkipAll
 		}
 		source, err := readFile(root, name)
@@ -136,8 +138,10 @@ func (l *Library) index() []Problem {
 		for i := range d.runbooks {
 			rb := &d.runbooks[i]
 			if first, ok := l.byID[rb.ID]; ok {
-				problems = append(problems, Problem{filepath.Join(d.dir, rb.File), rb.Line, CodeDuplicateID,
-					fmt.Sprintf("the runbook %q is already there (%s:%d): this one was skipped; rename one", rb.ID, first.File, first.Line)})
+				problems = append(problems, Problem{
+					filepath.Join(d.dir, rb.File), rb.Line, CodeDuplicateID,
+					fmt.Sprintf("the runbook %q is already there (%s:%d): this one was skipped; rename one", rb.ID, first.File, first.Line),
+				})
 				continue
 			}
 			l.byID[rb.ID] = rb

@@ -212,7 +212,7 @@ func TestShelf(t *testing.T) {
 			}
 		})
 	}
-	_, err = shelf.Reload()
+	_, err = shelf.Reload([]string{dir})
 	require.NoError(t, err)
 	wg.Wait()
 	require.NotNil(t, shelf.Find(alert))
@@ -220,14 +220,14 @@ func TestShelf(t *testing.T) {
 	assert.Len(t, shelf.List(), 2)
 	assert.Nil(t, old.Find(alert), "a library never changes")
 	require.NoError(t, os.RemoveAll(dir))
-	_, err = shelf.Reload()
+	_, err = shelf.Reload([]string{dir})
 	require.Error(t, err)
 	assert.NotNil(t, shelf.Find(alert), "the old one stays")
 }
 
 func TestTooManyFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes many files")
+	if testing.Short() || raceEnabled {
+		t.Skip("writes and reads many files")
 	}
 	t.Parallel()
 	dir := t.TempDir()

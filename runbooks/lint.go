@@ -120,8 +120,10 @@ func (l *Library) lintFiles() []Finding {
 	var out []Finding
 	for _, d := range l.docs {
 		if d.openFence > 0 {
-			out = append(out, Finding{filepath.Join(d.dir, d.file), d.openFence, LevelWarning, LintOpenFence,
-				"this code block is not closed: all that follows is taken for code"})
+			out = append(out, Finding{
+				filepath.Join(d.dir, d.file), d.openFence, LevelWarning, LintOpenFence,
+				"this code block is not closed: all that follows is taken for code",
+			})
 		}
 	}
 	return out
@@ -133,8 +135,10 @@ func (l *Library) lintRunbooks(dirOf map[*tocsin.Runbook]string) []Finding {
 	for _, rb := range l.runbooks {
 		file := filepath.Join(dirOf[rb], rb.File)
 		if len(rb.Steps) == 0 && (len(rb.Alerts) > 0 || len(rb.Matchers) > 0) {
-			out = append(out, Finding{file, rb.Line, LevelWarning, LintNoSteps,
-				fmt.Sprintf("the runbook %q has no steps: say what to do in a list or code block under a heading such as Diagnosis or Mitigation", rb.Title)})
+			out = append(out, Finding{
+				file, rb.Line, LevelWarning, LintNoSteps,
+				fmt.Sprintf("the runbook %q has no steps: say what to do in a list or code block under a heading such as Diagnosis or Mitigation", rb.Title),
+			})
 		}
 		if len(rb.Matchers) > 0 {
 			continue
@@ -142,9 +146,11 @@ func (l *Library) lintRunbooks(dirOf map[*tocsin.Runbook]string) []Finding {
 		for _, a := range rb.Alerts {
 			key := strings.ToLower(a)
 			if f, ok := first[key]; ok && f != rb {
-				out = append(out, Finding{file, rb.Line, LevelError, LintDuplicateAlert,
+				out = append(out, Finding{
+					file, rb.Line, LevelError, LintDuplicateAlert,
 					fmt.Sprintf("%s is for the alert %s as well: that one is used; take the alert out of one of them, or tell them apart with matchers",
-						filepath.Join(dirOf[f], f.File)+fmt.Sprintf(":%d", f.Line), a)})
+						filepath.Join(dirOf[f], f.File)+fmt.Sprintf(":%d", f.Line), a),
+				})
 				continue
 			}
 			first[key] = rb
@@ -160,8 +166,10 @@ func (l *Library) lintRules(rules []rule) []Finding {
 		if l.covers(r) {
 			continue
 		}
-		f := Finding{r.file, r.line, LevelError, LintUncovered,
-			fmt.Sprintf("no runbook is for the alert %s: add one, or name the alert in one that is", r.name)}
+		f := Finding{
+			r.file, r.line, LevelError, LintUncovered,
+			fmt.Sprintf("no runbook is for the alert %s: add one, or name the alert in one that is", r.name),
+		}
 		if url := r.annotations[tocsin.AnnotationRunbookURL]; url != "" {
 			f.Severity, f.Code = LevelWarning, LintElsewhere
 			f.Text = fmt.Sprintf("the runbook of the alert %s (%s) is in none of the folders: its steps will not stand beside the incident", r.name, url)
@@ -203,8 +211,10 @@ func (l *Library) lintUnused(rules []rule, dirOf map[*tocsin.Runbook]string) []F
 	for _, rb := range l.runbooks {
 		for _, a := range rb.Alerts {
 			if !known[strings.ToLower(a)] {
-				out = append(out, Finding{filepath.Join(dirOf[rb], rb.File), rb.Line, LevelWarning, LintUnused,
-					fmt.Sprintf("no rule fires the alert %s: correct its name, or check that its rules were given", a)})
+				out = append(out, Finding{
+					filepath.Join(dirOf[rb], rb.File), rb.Line, LevelWarning, LintUnused,
+					fmt.Sprintf("no rule fires the alert %s: correct its name, or check that its rules were given", a),
+				})
 			}
 		}
 	}

@@ -53,45 +53,36 @@ func outline(blocks []block) (root *node, rest int) {
 		if count >= maxHeadings && b.kind == blockHeading {
 			return root, b.line
 		}
-		switch {
-		case b.kind == blockHeading:
+		switch b.kind {
+		case blockHeading:
 			open(&node{title: b.text.flow(), codes: b.text.codes, level: b.level, line: b.line})
-		case b.kind == blockPara && meta(at, b.text):
-		case b.kind == blockPara && b.text.lead != "":
-			var next *block
-			if i+1 < len(blocks) {
-				next = &blocks[i+1]
-			}
-			level := labelLevel(b.text, next)
-			if level == 0 {
-				at.blocks = append(at.blocks, b)
+			continue
+		case blockPara:
+			if meta(at, b.text) {
 				continue
 			}
-			open(&node{title: flow(b.text.lead), level: level, line: b.line})
-			if rest := strings.TrimSpace(b.text.rest); strings.Trim(rest, ":. ") != "" {
-				b.text.text, b.text.lead, b.text.rest = rest, "", ""
-				at.blocks = append(at.blocks, b)
+			if level := labelLevel(b.text, blocks[i+1:]); level > 0 {
+				open(&node{title: flow(b.text.lead), level: level, line: b.line})
+				b.text.text, b.text.lead, b.text.rest = strings.Trim(b.text.rest, " "), "", ""
+				if strings.Trim(b.text.text, ":. ") == "" {
+					continue
+				}
 			}
-		default:
-			if b.kind == blockList {
-				b.items = slices.DeleteFunc(b.items, func(it item) bool {
-					return metaItem(at, it)
-				})
-			}
-			if b.kind == blockTable {
-				b.rows = tableMeta(at, b.rows)
-			}
-			at.blocks = append(at.blocks, b)
+		case blockList:
+			b.items = slices.DeleteFunc(b.items, func(it item) bool { return metaItem(at, it) })
+		case blockTable:
+			b.rows = tableMeta(at, b.rows)
 		}
+		at.blocks = append(at.blocks, b)
 	}
 	return root, 0
 }
 
-// labelLevel says whether a paragraph that begins in bold acts as a heading,
-// and at which level. 0: it is prose.
-func labelLevel(t inline, next *block) int {
+// labelLevel says whether a paragraph that begins in bold acts as a heading of
+// the blocks that follow, and at which level. 0: it is prose.
+func labelLevel(t inline, following []block) int {
 	lead := strings.TrimSpace(t.lead)
-	if len(lead) > 120 {
+	if lead == "" || len(lead) > 120 {
 		return 0
 	}
 	_, numbered, step := stepTitle(lead)
@@ -107,9 +98,9 @@ func labelLevel(t inline, next *block) int {
 			return levelBoldLabel
 		}
 		return 0
-	case next == nil || next.kind == blockHeading:
+	case len(following) == 0 || following[0].kind == blockHeading:
 		return 0
-	case strings.HasSuffix(lead, ":") || step || next.kind == blockList || next.kind == blockCode:
+	case strings.HasSuffix(lead, ":") || step || following[0].kind == blockList || following[0].kind == blockCode:
 		return levelBoldLabel
 	}
 	return 0

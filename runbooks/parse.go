@@ -46,8 +46,10 @@ func Parse(file string, source []byte) ([]tocsin.Runbook, error) {
 func parse(file string, source []byte) *document {
 	d := &document{file: file, anchors: map[string]bool{}, slugs: map[string][]string{}}
 	if len(source) > MaxFile {
-		d.problems = append(d.problems, Problem{file, 0, CodeOversized,
-			fmt.Sprintf("the file is larger than %d KiB and was not read: divide it", MaxFile>>10)})
+		d.problems = append(d.problems, Problem{
+			file, 0, CodeOversized,
+			fmt.Sprintf("the file is larger than %d KiB and was not read: divide it", MaxFile>>10),
+		})
 		return d
 	}
 	source = normalise(source)
@@ -71,8 +73,10 @@ func parse(file string, source []byte) *document {
 	d.collectAnchors(blocks, body)
 	root, rest := outline(blocks)
 	if rest > 0 {
-		d.problems = append(d.problems, Problem{file, rest, CodeOversized,
-			fmt.Sprintf("the file has more than %d headings: what follows was not read; divide it", maxHeadings)})
+		d.problems = append(d.problems, Problem{
+			file, rest, CodeOversized,
+			fmt.Sprintf("the file has more than %d headings: what follows was not read; divide it", maxHeadings),
+		})
 	}
 	d.assemble(f, root)
 	return d

@@ -2,7 +2,6 @@ package runbooks_test
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -159,7 +158,7 @@ func TestBrokenFrontMatterKeepsTheRest(t *testing.T) {
 	} {
 		rbs, err := runbooks.Parse("x.md", []byte("---\n"+c.front+"\n---\n# DiskFull\n\n## Fix\n\n- do\n"))
 		var p *runbooks.Problem
-		require.True(t, errors.As(err, &p), name)
+		require.ErrorAs(t, err, &p, name)
 		assert.Equal(t, runbooks.CodeFrontMatter, p.Code, name)
 		assert.Equal(t, c.line, p.Line, name)
 		require.Len(t, rbs, 1, name)

@@ -1,7 +1,6 @@
 package runbooks
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,7 +10,6 @@ import (
 // Shelf holds the present Library and swaps it on Reload. Reading never waits.
 // The zero Shelf is empty. It is safe for concurrent use.
 type Shelf struct {
-	dirs    []string
 	reload  sync.Mutex
 	library atomic.Pointer[Library]
 }
@@ -19,17 +17,17 @@ type Shelf struct {
 // NewShelf loads the folders. See Load for the problems and the error; on an
 // error the Shelf is empty and can be reloaded.
 func NewShelf(dirs []string) (*Shelf, []Problem, error) {
-	s := &Shelf{dirs: slices.Clone(dirs)}
-	problems, err := s.Reload()
+	s := &Shelf{}
+	problems, err := s.Reload(dirs)
 	return s, problems, err
 }
 
-// Reload reads the folders again and takes the result in place of the present
-// Library. On an error the present one stays.
-func (s *Shelf) Reload() ([]Problem, error) {
+// Reload reads the folders and takes the result in place of the present Library.
+// On an error the present one stays.
+func (s *Shelf) Reload(dirs []string) ([]Problem, error) {
 	s.reload.Lock()
 	defer s.reload.Unlock()
-	lib, problems, err := Load(s.dirs)
+	lib, problems, err := Load(dirs)
 	if err != nil {
 		return problems, err
 	}

@@ -309,7 +309,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	problems, err := a.shelf.Reload()
+	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
 	if err != nil {
 		return err
 	}

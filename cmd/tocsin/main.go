@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones of schedules and intervals, on machines without zone files
 
 	"github.com/alecthomas/kong"
 )
