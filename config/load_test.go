@@ -1,7 +1,6 @@
 package config_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -274,7 +273,7 @@ func FuzzParse(f *testing.F) {
 		cfg, _, err := config.Parse(filepath.Join(dir, "fuzz.yml"), src)
 		if err != nil {
 			var e *config.Error
-			require.True(t, errors.As(err, &e), "%v", err)
+			require.ErrorAs(t, err, &e)
 			require.NotEmpty(t, e.Problems)
 			require.Nil(t, cfg)
 			return

@@ -18,11 +18,13 @@ import (
 // temporary. It is called by many goroutines, never twice at once for the same
 // incident.
 type Notifier interface {
+	// Deliver makes the call and returns what the target shows then.
 	Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error)
 }
 
 // Digester is a Notifier that can tell of many incidents in one message.
 type Digester interface {
+	// DeliverDigest makes the call and returns the message's handle.
 	DeliverDigest(ctx context.Context, n tocsin.DigestNotice) (tocsin.Receipt, error)
 }
 
@@ -57,6 +59,7 @@ type Store interface {
 // Waker passes wake-ups on, to this process or another. An error means that
 // they may be lost.
 type Waker interface {
+	// Wake does not wait for anything.
 	Wake([]tocsin.Wake) error
 }
 

@@ -27,6 +27,7 @@ type Store interface {
 // RunbookFinder finds the runbook for an alert, or nil. It is called inside
 // transactions: it must be quick, pure and never fail.
 type RunbookFinder interface {
+	// Find returns the runbook for an alert, or nil.
 	Find(a *tocsin.Alert) *tocsin.Runbook
 }
 

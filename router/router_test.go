@@ -344,7 +344,7 @@ func weekends(t testing.TB) []timeinterval.TimeInterval {
 	var out []timeinterval.TimeInterval
 	for _, day := range []string{"saturday", "sunday"} {
 		var r timeinterval.WeekdayRange
-		require.NoError(t, r.UnmarshalYAML(func(v any) error { *(v.(*string)) = day; return nil }))
+		require.NoError(t, r.UnmarshalYAML(func(v any) error { *v.(*string) = day; return nil }))
 		out = append(out, timeinterval.TimeInterval{Weekdays: []timeinterval.WeekdayRange{r}})
 	}
 	return out

@@ -241,7 +241,8 @@ func TestSilences(t *testing.T) {
 	assert.Equal(t, 400, w.ask("POST", "/api/v1/silences", "", "Content-Type", "application/json").Code)
 
 	w.router.silences = []tocsin.Silence{
-		{ID: "a", StartsAt: now.Add(-time.Hour), EndsAt: now}, {ID: "b", StartsAt: now, EndsAt: now.Add(1)},
+		{ID: "a", StartsAt: now.Add(-time.Hour), EndsAt: now},
+		{ID: "b", StartsAt: now, EndsAt: now.Add(1)},
 		{ID: "c", StartsAt: now.Add(1), EndsAt: now.Add(2)},
 	}
 	list := decoded[struct{ Silences []struct{ ID, State string } }](t, w.ask("GET", "/api/v1/silences", "").Body)

@@ -93,8 +93,9 @@ func (d *decoder) check(body []byte) error {
 	if _, err := d.json.ReadValue(); err != nil { // SkipValue is twice as slow: it goes by tokens
 		return syntax(err)
 	}
-	switch _, err := d.json.ReadToken(); {
-	case err == io.EOF:
+	_, err := d.json.ReadToken()
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil
 	case err == nil:
 		return invalid("", "not valid JSON: more follows the end, at offset %d", d.json.InputOffset())

@@ -16,32 +16,41 @@ import (
 // Receiver takes alerts. When Receive returns nil, what the batch says is
 // durable. It does not wait longer than ctx allows.
 type Receiver interface {
+	// Receive decides and commits a batch.
 	Receive(ctx context.Context, b tocsin.Batch) (tocsin.Outcome, error)
 }
 
 // Actions are what people do to incidents. Both are idempotent, and return
 // tocsin.ErrNotFound for an incident that does not exist.
 type Actions interface {
+	// Acknowledge records that by has taken the incident.
 	Acknowledge(ctx context.Context, id, by string) error
+	// Resolve closes the incident.
 	Resolve(ctx context.Context, id, by string) error
 }
 
 // Silencer keeps silences. PutSilence gives a silence without an ID one.
 type Silencer interface {
+	// PutSilence makes or changes a silence and returns it as it was kept.
 	PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silence, error)
+	// ExpireSilence ends a silence now.
 	ExpireSilence(ctx context.Context, id, by string) error
+	// Silences returns all that are kept, expired ones too.
 	Silences(ctx context.Context) ([]tocsin.Silence, error)
 }
 
 // Runbooks is the library. Get returns nil where there is none.
 type Runbooks interface {
+	// Get returns the runbook of an ID, or nil.
 	Get(id string) *tocsin.Runbook
+	// List returns all of them.
 	List() []*tocsin.Runbook
 }
 
 // Health tells whether alerts would be taken now. The error's lines, as
 // errors.Join writes them, are the reasons why not.
 type Health interface {
+	// Ready returns nil while alerts would be taken.
 	Ready() error
 }
 

@@ -59,7 +59,8 @@ func (r *router) do(what, id, by string) error {
 }
 
 func (r *router) Acknowledge(_ context.Context, id, by string) error { return r.do("ack", id, by) }
-func (r *router) Resolve(_ context.Context, id, by string) error     { return r.do("resolve", id, by) }
+func (r *router) Resolve(_ context.Context, id, by string) error { return r.do("resolve", id, by) }
+
 func (r *router) ExpireSilence(_ context.Context, id, by string) error {
 	return r.do("expire", id, by)
 }
@@ -80,11 +81,10 @@ type reader struct {
 		alerts   []tocsin.AlertRecord
 		events   []tocsin.Event
 	}
-	filter        tocsin.Filter
-	limits        [2]int
-	after         uint64
-	err           error
-	listUnlimited bool
+	filter tocsin.Filter
+	limits [2]int
+	after  uint64
+	err    error
 }
 
 func (r *reader) Get(_ context.Context, id string) (*tocsin.Incident, error) {

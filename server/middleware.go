@@ -102,9 +102,9 @@ func (s *Server) logRequest(c echo.Context, took time.Duration) {
 // logRefusal logs what somebody should look at, at most one line of each kind
 // a second: a storm of refusals must not become a storm of writes.
 func (s *Server) logRefusal(c echo.Context, r *refusal) {
-	line := func(msg string) func() {
+	line := func(what string) func() {
 		return func() {
-			s.deps.Logger.Warn(msg, "status", r.status, "reason", clip(r.Error()), "cause", r.cause, "route", c.Path(),
+			s.deps.Logger.Warn("request refused", "what", what, "status", r.status, "reason", clip(r.Error()), "cause", r.cause, "route", c.Path(),
 				"remote", c.RealIP(), "request", c.Response().Header().Get(echo.HeaderXRequestID))
 		}
 	}

@@ -44,7 +44,7 @@ func TestGracefulStop(t *testing.T) {
 	require.Equal(t, 200, status(t, w.url("/-/ready")))
 
 	inFlight := make(chan int)
-	go func() { inFlight <- postAlerts(t, w, bytes.NewReader(server.WebhookBody(1))) }()
+	go func() { inFlight <- postAlerts(t, w, bytes.NewReader(server.WebhookBody(1))) }() //nolint:testifylint // a failure shows below
 	<-inside
 	stop()
 	require.Eventually(t, func() bool { return status(t, w.url("/-/ready")) == 503 }, 5*time.Second, 5*time.Millisecond)

@@ -151,7 +151,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	err := s.stop(srv)
-	<-served
+	<-served //nolint:errcheck // the server was told to stop: what Serve says then is that
 	return err
 }
 

@@ -69,7 +69,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		return nil, err
 	}
 	for _, w := range warnings {
-		log.Warn(w.String())
+		log.Warn("configuration", "warning", w.String())
 	}
 	p, err := wire(cfg)
 	if err != nil {
@@ -303,7 +303,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 		return err
 	}
 	for _, w := range warnings {
-		a.log.Warn(w.String())
+		a.log.Warn("configuration", "warning", w.String())
 	}
 	p, err := wire(cfg)
 	if err != nil {

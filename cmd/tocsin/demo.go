@@ -56,7 +56,7 @@ func (c *demoCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	if c.Once {
 		c.Listen, c.Slack, c.PagerDuty = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	}

@@ -59,8 +59,12 @@ func run(ctx context.Context, o options) error {
 	}
 	wanted := strings.FieldsFunc(o.only, func(r rune) bool { return r == ',' })
 	all := []scenario{
-		{"size", size}, {"idle", idle}, {"storm", storm}, {"paced", paced},
-		{"one-incident", oneIncident}, {"many-incidents", manyIncidents},
+		{"size", size},
+		{"idle", idle},
+		{"storm", storm},
+		{"paced", paced},
+		{"one-incident", oneIncident},
+		{"many-incidents", manyIncidents},
 	}
 	var errs []error
 	for _, s := range all {

@@ -26,7 +26,7 @@ func with(f func(s *sink, dir string) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	s := newSink()
 	defer s.Close()
 	return f(s, dir)

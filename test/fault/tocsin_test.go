@@ -158,16 +158,6 @@ func (w *world) status(path string) int {
 	return resp.StatusCode
 }
 
-func (w *world) body(path string) string {
-	w.t.Helper()
-	resp, err := client.Get("http://" + w.addr + path)
-	require.NoError(w.t, err)
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	require.NoError(w.t, err)
-	return string(b)
-}
-
 // stats is what GET /api/v1/stats tells, as far as the tests care.
 type stats struct{ Live, Open, Alerts, Lagging int }
 

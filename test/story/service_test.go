@@ -120,7 +120,9 @@ func (s *service) run() {
 	go func() { done <- s.engine.Run(ctx) }()
 	go func() {
 		for range 3 {
-			<-done
+			if err := <-done; err != nil {
+				s.t.Error(err)
+			}
 		}
 		close(s.stopped)
 	}()

@@ -203,8 +203,6 @@ func TestStormIsToldAsDigestCriticalFirst(t *testing.T) {
 func TestCriticalGoesBeforeTheRest(t *testing.T) {
 	play(t, options{slackRate: 1}, func(t *testing.T, s *service) {
 		s.slack.Fault(slacktest.Fault{Status: http.StatusTooManyRequests, RetryAfter: slacktest.Seconds(30), Until: time.Now().Add(time.Minute)})
-		targets := "slack:#incidents"
-		_ = targets
 		for n := range 3 {
 			s.send(fires(alert("Slow", n, "warning")))
 		}
@@ -231,7 +229,7 @@ func TestRestartPostsNothingTwice(t *testing.T) {
 		s.pass(time.Minute)
 		m := s.slack.Messages("#incidents")
 		require.Len(t, m, 1)
-		assert.True(t, m[0].Edits > 0)
+		assert.Positive(t, m[0].Edits)
 	})
 }
 

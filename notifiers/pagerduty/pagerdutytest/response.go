@@ -34,7 +34,7 @@ func (w *response) Write(p []byte) (int, error) {
 // http.ErrAbortHandler closes a connection.
 func (w *response) run(h http.Handler, r *http.Request) (complete bool) {
 	defer func() {
-		if v := recover(); v != nil && v != http.ErrAbortHandler {
+		if v := recover(); v != nil && v != any(http.ErrAbortHandler) {
 			panic(v)
 		}
 	}()
