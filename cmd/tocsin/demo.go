@@ -47,7 +47,6 @@ type stage struct {
 
 // Run plays the script.
 func (c *demoCmd) Run(ctx context.Context, e *env) error {
-	tuneMemory()
 	log, err := newLogger(e.err, c.Level, "text")
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
@@ -21,7 +20,9 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	tuneMemory()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go tuneMemory(ctx)
 	app, err := NewApp(ctx, c.Config, log)
 	if err != nil {
 		return err
@@ -29,8 +30,6 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	go func() {
 		for {
 			select {
@@ -43,13 +42,4 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 	}()
 	log.Info("tocsin is listening", "version", version, "address", app.Addr())
 	return errors.Join(app.Run(ctx), app.Close())
-}
-
-// tuneMemory lets the heap grow by half, instead of double, before it is
-// collected: a router holds much that lives long, and the memory beside a busy
-// Prometheus is worth more than the few per cent of CPU. GOGC overrides it.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
 }
