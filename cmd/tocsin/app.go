@@ -140,7 +140,7 @@ func orNone(s config.Size) int64 {
 
 func streamConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (stream.Config, error) {
 	c := stream.Config{
-		URL: cfg.NATS.URL, Dir: filepath.Join(cfg.Storage.Path, "nats"), CredentialsFile: cfg.NATS.CredentialsFile,
+		URL: cfg.NATS.URL, Dir: streamDir(cfg), CredentialsFile: cfg.NATS.CredentialsFile,
 		Replicas: cfg.NATS.Replicas, EventsMaxAge: time.Duration(cfg.NATS.Events.MaxAge),
 		EventsMaxBytes: int64(cfg.NATS.Events.MaxBytes),
 		Logger:         log.With("component", "stream"), Registerer: reg,
@@ -151,6 +151,9 @@ func streamConfig(cfg *config.Config, log *slog.Logger, reg prometheus.Registere
 	}
 	return c, err
 }
+
+// streamDir is the folder of the embedded NATS server.
+func streamDir(cfg *config.Config) string { return filepath.Join(cfg.Storage.Path, "nats") }
 
 // clientTLS reads the files for TLS towards NATS.
 func clientTLS(t *config.NATSTLS) (*tls.Config, error) {

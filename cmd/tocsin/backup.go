@@ -73,6 +73,11 @@ func (c *restoreCmd) Run(e *env) error {
 	if err := bolt.Restore(c.File, cfg.Storage.Path, c.Force); err != nil {
 		return err
 	}
+	// The embedded event stream may be ahead of the restored store, and would
+	// take new events for ones it has.
+	if err := os.RemoveAll(streamDir(cfg)); err != nil {
+		return fmt.Errorf("the store is restored, but the old event stream could not be removed: %w", err)
+	}
 	_, err = fmt.Fprintf(e.out, "%s is now the store in %s\n", c.File, cfg.Storage.Path)
 	return err
 }
