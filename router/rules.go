@@ -124,6 +124,11 @@ func ParseMatchers(texts []string) (labels.Matchers, error) {
 		if err != nil {
 			return nil, tocsin.Invalid("matchers", "%q: %v; write name=\"value\", or !=, =~, !~", text, err)
 		}
+		for _, m := range ms {
+			if m.Name == "" {
+				return nil, tocsin.Invalid("matchers", "%q: the label name is empty; no label has that name", text)
+			}
+		}
 		all = append(all, ms...)
 	}
 	return all, nil

@@ -27,7 +27,7 @@ type sink struct {
 }
 
 // marker stands in every alert's summary, before its number.
-var marker = []byte("bench-")
+var marker = []byte("seq-")
 
 func newSink() *sink {
 	s := &sink{slack: slacktest.New(slacktest.WithAutoCreate(), slacktest.WithMaxMessages(1000), slacktest.WithRequestLog(0)), at: map[int]time.Time{}}
