@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/alertmanager/matcher/parse"
 	"github.com/prometheus/alertmanager/pkg/labels"
@@ -120,6 +121,9 @@ func NewRules(s Spec) (*Rules, error) {
 func ParseMatchers(texts []string) (labels.Matchers, error) {
 	var all labels.Matchers
 	for _, text := range texts {
+		if !utf8.ValidString(text) {
+			return nil, tocsin.Invalid("matchers", "%q is not UTF-8, and no alert's labels are anything else", text)
+		}
 		ms, err := parse.Matchers(text)
 		if err != nil {
 			return nil, tocsin.Invalid("matchers", "%q: %v; write name=\"value\", or !=, =~, !~", text, err)

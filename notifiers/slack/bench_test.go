@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -19,8 +20,10 @@ type echo string
 
 func (e echo) RoundTrip(req *http.Request) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, req.Body)
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: req,
-		Body: io.NopCloser(strings.NewReader(string(e)))}, nil
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{}, Request: req,
+		Body: io.NopCloser(strings.NewReader(string(e))),
+	}, nil
 }
 
 // recorded returns the emulator's real answer to one of our messages.
@@ -70,8 +73,28 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// BenchmarkSlackGo sends the same message, ready-made, through slack-go, to
-// tell what the library costs.
+// BenchmarkDeliverToTheEmulator is whole deliveries over loopback sockets, the
+// emulator's work included: an upper bound of what a load test can ask of it.
+func BenchmarkDeliverToTheEmulator(b *testing.B) {
+	s := slacktest.New(slacktest.WithAutoCreate(), slacktest.WithMaxMessages(1000), slacktest.WithRequestLog(0))
+	server := httptest.NewServer(s)
+	defer server.Close()
+	ch := slack.New(slack.Config{Token: "t", APIURL: server.URL + "/api/"}).Channel("#incidents")
+	n := notice(incident())
+	b.SetParallelism(16)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := ch.Deliver(context.Background(), n); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "posts/s")
+}
+
+// BenchmarkSlackGo sends the same message, ready-made, as most users of slack-go
+// would, to tell what its typed blocks and its reading of whole answers cost.
 func BenchmarkSlackGo(b *testing.B) {
 	answer, m := recorded(b)
 	var blocks slackgo.Blocks

@@ -42,61 +42,51 @@ type attachment struct {
 	Blocks   []block `json:"blocks"`
 }
 
-// metadata tells a later process what a message is about.
-type metadata struct {
-	EventType string  `json:"event_type"`
-	Payload   payload `json:"event_payload"`
-}
-
-// The event types of our metadata, part of the contract with messages that are
-// already posted.
-const (
-	eventIncident = "tocsin_incident"
-	eventThread   = "tocsin_thread"
-	eventDigest   = "tocsin_digest"
-)
-
-type payload struct {
-	Incident string `json:"incident,omitzero"`
-	Target   string `json:"target,omitzero"`
-	// Told is the last event that the message tells.
-	Told   uint64 `json:"told,omitzero"`
-	Digest string `json:"digest,omitzero"`
-}
-
-// message is the body of chat.postMessage and chat.update.
+// message is what chat.postMessage and chat.update take.
 type message struct {
-	Channel     string       `json:"channel"`
-	TS          string       `json:"ts,omitzero"`
-	ThreadTS    string       `json:"thread_ts,omitzero"`
-	Broadcast   bool         `json:"reply_broadcast,omitzero"`
-	Text        string       `json:"text"`
-	Blocks      []block      `json:"blocks"`
-	Attachments []attachment `json:"attachments"`
-	Metadata    *metadata    `json:"metadata,omitzero"`
-	// Parse "none" and LinkNames false keep Slack from finding names in the
-	// text; chat.update would otherwise go back to "client".
-	Parse       string `json:"parse"`
-	LinkNames   bool   `json:"link_names"`
-	UnfurlLinks bool   `json:"unfurl_links"`
-	UnfurlMedia bool   `json:"unfurl_media"`
+	place
+	threadTS    string
+	broadcast   bool
+	text        string
+	blocks      []block
+	attachments []attachment
+	metadata    metadata
 }
 
-// encode returns the request's body.
-func (m *message) encode() ([]byte, error) {
-	m.Parse = "none"
-	if m.Blocks == nil {
-		m.Blocks = []block{}
-	}
-	if m.Attachments == nil {
-		m.Attachments = []attachment{}
-	}
-	return json.Marshal(m)
+// place is where a message goes; an empty ts: a new one.
+type place struct{ channel, ts string }
+
+// form is a message whose structures are JSON, as Slack takes them in a form.
+type form struct {
+	place
+	threadTS                            string
+	broadcast                           bool
+	text, blocks, attachments, metadata string
 }
 
-// fits reports whether an encoded message is within maxMessage characters.
-func fits(body []byte) bool {
-	return len(body) <= maxMessage || utf8.RuneCount(body) <= maxMessage
+func (m *message) encode() (form, error) {
+	f := form{place: m.place, threadTS: m.threadTS, broadcast: m.broadcast, text: m.text}
+	for _, part := range []struct {
+		dst *string
+		src any
+	}{{&f.blocks, m.blocks}, {&f.attachments, m.attachments}, {&f.metadata, &m.metadata}} {
+		text, err := json.Marshal(part.src)
+		if err != nil {
+			return f, err
+		}
+		*part.dst = string(text)
+	}
+	return f, nil
+}
+
+// fits reports whether what is shown is within maxMessage characters, JSON
+// counted as text.
+func (f *form) fits() bool {
+	if len(f.text)+len(f.blocks)+len(f.attachments) <= maxMessage {
+		return true
+	}
+	n := utf8.RuneCountInString(f.text) + utf8.RuneCountInString(f.blocks) + utf8.RuneCountInString(f.attachments)
+	return n <= maxMessage
 }
 
 // builder makes blocks of lines. A section ends where the next line would not

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -22,23 +21,14 @@ type Channel struct {
 	// doubts holds the incidents of which an attempt of this process, or of
 	// one before it, may have posted something that we do not know of.
 	doubts map[string]doubt
+	// attempts counts the unclear ones.
+	attempts uint64
+	// digests holds what found digests tell of, by their reference.
+	digests map[string]map[string]carried
 }
-
-// doubt is what is not known of an incident's posts.
-type doubt struct {
-	// at is when the last unclear attempt at the message ended; zero: there was
-	// none here.
-	at time.Time
-	// thread is true until the thread was looked at.
-	thread bool
-}
-
-// maxDoubts bounds the memory of unclear attempts. Above it the caller's
-// MayBePosted alone counts.
-const maxDoubts = 10_000
 
 func newChannel(c *Client, name string) *Channel {
-	ch := &Channel{client: c, name: name, doubts: map[string]doubt{}}
+	ch := &Channel{client: c, name: name, doubts: map[string]doubt{}, digests: map[string]map[string]carried{}}
 	ch.search.turn = make(chan struct{}, 1)
 	if isID(name) {
 		ch.id = name
@@ -60,8 +50,10 @@ func isID(name string) bool {
 // Before a message is posted that may have been posted already
 // (Notice.MayBePosted), the channel is searched for it when Config.Lookup is
 // set; where Slack does not allow that, the message is posted all the same and
-// Receipt.Text says so. A message that is gone, or that Slack does not let us
-// change, is posted anew.
+// Receipt.Text says so. Where a digest is found that tells of the incident,
+// nothing is posted: the receipt names the digest and the revision that it
+// shows. A message that is gone, or that Slack does not let us change, is posted
+// anew.
 //
 // Errors satisfy tocsin.IsPermanent, tocsin.RetryDelay or tocsin.IsUnclear
 // where these apply; any other is temporary. They say what to do and hold no
@@ -87,13 +79,16 @@ func (ch *Channel) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 func (ch *Channel) deliverMessage(ctx context.Context, n *tocsin.Notice) (tocsin.Receipt, error) {
 	ref, told, note := n.Delivery.Ref, n.Delivery.Told, ""
 	if ref == "" && n.MayBePosted && ch.client.lookup {
-		hit, why, err := ch.findMessage(ctx, n)
-		if err != nil {
+		own, in, why, err := ch.findMessage(ctx, n)
+		switch {
+		case err != nil:
 			return tocsin.Receipt{}, err
+		case own.ref != "":
+			ref, told = own.ref, own.told
+		case in.ref != "":
+			return ch.inDigest(n, in), nil
 		}
-		if note = why; hit.ref != "" {
-			ref, told = hit.ref, hit.told
-		}
+		note = why
 	}
 	if ref != "" {
 		r, err := ch.update(ctx, n, ref, told, note)
@@ -105,12 +100,24 @@ func (ch *Channel) deliverMessage(ctx context.Context, n *tocsin.Notice) (tocsin
 	return ch.postAnew(ctx, n, note)
 }
 
+// inDigest is the receipt of an incident that a digest was found to tell of.
+func (ch *Channel) inDigest(n *tocsin.Notice, in digested) tocsin.Receipt {
+	r := receipt(n, in.ref)
+	r.Digest = true
+	if in.revision < r.Revision {
+		// What it showed of the state then is not known; the digest lags.
+		r.Revision, r.State, r.Severity = in.revision, n.Delivery.State, n.Delivery.Severity
+	}
+	r.Text = "found in a digest in " + ch.label()
+	ch.settle(in.ref, n.Incident)
+	return r
+}
+
 // postAnew posts a message. It tells all there is, so the thread begins after
 // the newest event.
 func (ch *Channel) postAnew(ctx context.Context, n *tocsin.Notice, note string) (tocsin.Receipt, error) {
 	told := lastSeq(n.Events)
-	at := place{channel: ch.name, told: told}
-	ref, plainly, err := ch.send(ctx, methodPost, n, at)
+	ref, plainly, err := ch.send(ctx, methodPost, n, place{channel: ch.name}, told)
 	if err != nil {
 		if tocsin.IsUnclear(err) {
 			ch.doubtMessage(n.Incident.ID)
@@ -126,8 +133,7 @@ func (ch *Channel) postAnew(ctx context.Context, n *tocsin.Notice, note string) 
 
 // update changes the message at ref. The thread gets what told does not cover.
 func (ch *Channel) update(ctx context.Context, n *tocsin.Notice, ref string, told uint64, note string) (tocsin.Receipt, error) {
-	id, ts, _ := strings.Cut(ref, "/")
-	_, plainly, err := ch.send(ctx, methodUpdate, n, place{channel: id, ts: ts, told: told})
+	_, plainly, err := ch.send(ctx, methodUpdate, n, placeOf(ref), told)
 	if err != nil {
 		return tocsin.Receipt{}, err
 	}
@@ -143,51 +149,43 @@ func (ch *Channel) update(ctx context.Context, n *tocsin.Notice, ref string, tol
 	return r, nil
 }
 
-// place is where a message goes.
-type place struct {
-	channel, ts string
-	told        uint64
+// placeOf is where the message of a reference is.
+func placeOf(ref string) place {
+	id, ts, _ := strings.Cut(ref, "/")
+	return place{id, ts}
 }
 
 // send posts or updates the incident's message. When Slack refuses its form it
 // is sent once more as text alone, since an ugly page is better than none; the
 // string says so.
-func (ch *Channel) send(ctx context.Context, method string, n *tocsin.Notice, at place) (ref, plainly string, err error) {
-	address := func(m *message) {
-		m.Channel, m.TS, m.Metadata.Payload.Told = at.channel, at.ts, at.told
-	}
-	body, err := incidentMessage(n, address)
+func (ch *Channel) send(ctx context.Context, method string, n *tocsin.Notice, at place, told uint64) (ref, plainly string, err error) {
+	address := func(m *message) { m.place, m.metadata.Payload.Told = at, told }
+	f, err := incidentMessage(n, address)
 	if err != nil {
 		return "", "", tocsin.Permanent(err)
 	}
-	r, err := ch.client.post(ctx, method, body)
+	ref, err = ch.call(ctx, method, &f)
 	if blocksRefused(err) {
 		plainly = "as plain text: " + err.Error()
-		body, encErr := incidentMessage(n, func(m *message) {
-			address(m)
-			m.Blocks, m.Attachments = nil, nil
-		})
-		if encErr != nil {
-			return "", "", err
-		}
-		r, err = ch.client.post(ctx, method, body)
+		f.blocks, f.attachments = "[]", "[]"
+		ref, err = ch.call(ctx, method, &f)
 	}
-	if err != nil {
-		return "", "", err
-	}
-	ref, err = ch.refOf(method, &r)
 	return ref, plainly, err
 }
 
-// refOf makes the reference of an answer.
-func (ch *Channel) refOf(method string, r *response) (string, error) {
-	if method != methodPost {
-		return "", nil
-	}
-	if r.Channel == "" || r.TS == "" {
+// call posts or updates and returns the reference of the message. A post whose
+// answer names no message may have succeeded.
+func (ch *Channel) call(ctx context.Context, method string, f *form) (string, error) {
+	id, ts, err := ch.client.send(ctx, method, f)
+	switch {
+	case err != nil:
+		return "", err
+	case method != methodPost:
+		return f.channel + "/" + f.ts, nil
+	case id == "" || ts == "":
 		return "", tocsin.Unclear(errors.New("slack " + method + ": the answer names no message"))
 	}
-	ref := r.Channel + "/" + r.TS
+	ref := id + "/" + ts
 	ch.learn(ref)
 	return ref, nil
 }
@@ -200,9 +198,9 @@ func (ch *Channel) deliverThread(ctx context.Context, n *tocsin.Notice) (tocsin.
 	if n.Delivery.Ref == "" || len(events) == 0 {
 		return r, nil
 	}
-	id, ts, _ := strings.Cut(n.Delivery.Ref, "/")
+	at := placeOf(n.Delivery.Ref)
 	if ch.client.lookup && (n.MayBePosted || ch.threadDoubted(n.Incident.ID)) {
-		told, why, err := ch.threadTold(ctx, n, id, ts)
+		told, why, err := ch.threadTold(ctx, n, at)
 		if err != nil {
 			return tocsin.Receipt{}, err
 		}
@@ -212,12 +210,12 @@ func (ch *Channel) deliverThread(ctx context.Context, n *tocsin.Notice) (tocsin.
 		}
 	}
 	m := threadMessage(n.Incident.ID, events, r.Told)
-	m.Channel, m.ThreadTS = id, ts
-	body, err := m.encode()
+	m.channel, m.threadTS = at.channel, at.ts
+	f, err := m.encode()
 	if err != nil {
 		return tocsin.Receipt{}, tocsin.Permanent(err)
 	}
-	_, err = ch.client.post(ctx, methodPost, body)
+	_, _, err = ch.client.send(ctx, methodPost, &f)
 	switch {
 	case messageGone(err):
 		return ch.postAnew(ctx, n, "the thread was gone: "+codeOf(err))
@@ -228,41 +226,6 @@ func (ch *Channel) deliverThread(ctx context.Context, n *tocsin.Notice) (tocsin.
 		return tocsin.Receipt{}, err
 	}
 	return r, nil
-}
-
-// DeliverDigest shows many incidents in one message: it updates the one at
-// Ref, or posts one where Ref is empty or its message is gone. Errors are those
-// of Deliver. It is one call that posts or updates.
-func (ch *Channel) DeliverDigest(ctx context.Context, n tocsin.DigestNotice) (tocsin.Receipt, error) {
-	note := ""
-	if n.Ref != "" {
-		id, ts, _ := strings.Cut(n.Ref, "/")
-		err := ch.sendDigest(ctx, methodUpdate, &n, place{channel: id, ts: ts}, nil)
-		if err == nil {
-			return tocsin.Receipt{Ref: n.Ref}, nil
-		}
-		if !messageGone(err) {
-			return tocsin.Receipt{}, err
-		}
-		note = "the earlier digest could not be updated: " + codeOf(err)
-	}
-	var ref string
-	if err := ch.sendDigest(ctx, methodPost, &n, place{channel: ch.name}, &ref); err != nil {
-		return tocsin.Receipt{}, err
-	}
-	return tocsin.Receipt{Ref: ref, Text: sentence("told in a digest in "+ch.label(), note, "")}, nil
-}
-
-func (ch *Channel) sendDigest(ctx context.Context, method string, n *tocsin.DigestNotice, at place, ref *string) error {
-	body, err := digestMessage(n, func(m *message) { m.Channel, m.TS = at.channel, at.ts })
-	if err != nil {
-		return tocsin.Permanent(err)
-	}
-	r, err := ch.client.post(ctx, method, body)
-	if err == nil && ref != nil {
-		*ref, err = ch.refOf(method, &r)
-	}
-	return err
 }
 
 // receipt says that the target shows the incident as it is.
@@ -308,45 +271,4 @@ func (ch *Channel) knownID() string {
 	ch.mu.Lock()
 	defer ch.mu.Unlock()
 	return ch.id
-}
-
-func (ch *Channel) doubtMessage(incident string) {
-	ch.changeDoubt(incident, func(d *doubt) { d.at = time.Now() })
-}
-
-func (ch *Channel) doubtThread(incident string) {
-	if ch.client.lookup {
-		ch.changeDoubt(incident, func(d *doubt) { d.thread = true })
-	}
-}
-
-func (ch *Channel) changeDoubt(incident string, fn func(*doubt)) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	d, ok := ch.doubts[incident]
-	if !ok && len(ch.doubts) >= maxDoubts {
-		return
-	}
-	fn(&d)
-	ch.doubts[incident] = d
-}
-
-func (ch *Channel) threadDoubted(incident string) bool {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.doubts[incident].thread
-}
-
-// doubted is when the last unclear attempt at the message ended.
-func (ch *Channel) doubted(incident string) time.Time {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.doubts[incident].at
-}
-
-// forget ends all doubts: what is shown now was posted by us, with an answer.
-func (ch *Channel) forget(incident string) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	delete(ch.doubts, incident)
 }

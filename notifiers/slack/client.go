@@ -1,47 +1,30 @@
 package slack
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	slackgo "github.com/slack-go/slack"
 )
 
 // DefaultAPIURL is where Slack's Web API is.
-const DefaultAPIURL = "https://slack.com/api/"
+const DefaultAPIURL = slackgo.APIURL
 
 const (
 	defaultTimeout = 10 * time.Second
-	// maxAnswer bounds an answer's body: a page of 999 messages of the largest
-	// size is below it.
-	maxAnswer = 64 << 20
 	// idleConnections lets a storm reuse its connections; the default of
 	// net/http is 2 a host.
 	idleConnections = 64
 )
 
-// The methods of the Web API in use.
-const (
-	methodPost    = "chat.postMessage"
-	methodUpdate  = "chat.update"
-	methodHistory = "conversations.history"
-	methodReplies = "conversations.replies"
-	methodList    = "conversations.list"
-)
-
 // Config is what a Client needs.
 type Config struct {
-	// Token is the bot token (xoxb-…). It is sent as a header alone, and never
-	// appears in an error.
+	// Token is the bot token (xoxb-…). It is sent in the body of each request,
+	// as slack-go does, and never appears in an error.
 	Token string
 	// APIURL is the Web API's base; empty: DefaultAPIURL.
 	APIURL string
@@ -50,17 +33,16 @@ type Config struct {
 	HTTPClient *http.Client
 	// Timeout of one call; 0 or less: 10 s.
 	Timeout time.Duration
-	// Lookup makes Deliver search the channel for a message that an earlier
-	// attempt may have left, before it posts one.
+	// Lookup makes Deliver and DeliverDigest search the channel for a message
+	// that an earlier attempt may have left, before they post one.
 	Lookup bool
 }
 
 // Client calls Slack's Web API with one token. It is safe for concurrent use.
 type Client struct {
+	api     *slackgo.Client
 	base    string
 	token   string
-	bearer  []string
-	http    http.Client
 	timeout time.Duration
 	lookup  bool
 
@@ -84,16 +66,18 @@ func New(cfg Config) *Client {
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
 	}
-	c.bearer = []string{"Bearer " + c.token}
+	r := &recorder{}
 	if cfg.HTTPClient != nil {
-		c.http = *cfg.HTTPClient
+		r.http = *cfg.HTTPClient
 	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = t.Clone()
 		t.MaxIdleConnsPerHost = idleConnections
-		c.http.Transport = t
+		r.http.Transport = t
 	}
 	// A redirect would take the token elsewhere.
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	// slack-go repeats nothing unless it is told to: the dispatcher does.
+	c.api = slackgo.New(c.token, slackgo.OptionAPIURL(c.base), slackgo.OptionHTTPClient(r))
 	return c
 }
 
@@ -110,100 +94,48 @@ func (c *Client) Channel(name string) *Channel {
 	return ch
 }
 
-// response holds what is used of the answers of all methods.
-type response struct {
-	OK       bool             `json:"ok"`
-	Error    string           `json:"error"`
-	Needed   string           `json:"needed"`
-	Provided string           `json:"provided"`
-	Channel  string           `json:"channel"`
-	TS       string           `json:"ts"`
-	Messages []historyMessage `json:"messages"`
-	Channels []listedChannel  `json:"channels"`
-	HasMore  bool             `json:"has_more"`
-	Metadata struct {
-		NextCursor string   `json:"next_cursor"`
-		Messages   []string `json:"messages"`
-	} `json:"response_metadata"`
-}
-
-type historyMessage struct {
-	TS       string `json:"ts"`
-	Metadata struct {
-		EventType string         `json:"event_type"`
-		Payload   jsontext.Value `json:"event_payload"`
-	} `json:"metadata"`
-}
-
-type listedChannel struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-}
-
-// lenient reads answers as encoding/json would: what Slack sends is not ours to
-// refuse.
-var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-
-// post calls a method with a JSON body.
-func (c *Client) post(ctx context.Context, method string, body []byte) (response, error) {
-	return c.call(ctx, method, "application/json; charset=utf-8", body)
-}
-
-// read calls a method with a form, which is what methods that read accept.
-func (c *Client) read(ctx context.Context, method string, form url.Values) (response, error) {
-	return c.call(ctx, method, "application/x-www-form-urlencoded", []byte(form.Encode()))
-}
-
-func (c *Client) call(ctx context.Context, method, contentType string, body []byte) (response, error) {
+// call lets slack-go make one call and classifies its outcome by what came over
+// the wire: of an answer that is no success slack-go keeps too little.
+func (c *Client) call(ctx context.Context, method string, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var t trace
-	req, err := http.NewRequestWithContext(t.context(ctx), http.MethodPost, c.base+method, bytes.NewReader(body))
-	if err != nil {
-		return response{}, permanentURL(method)
+	rec := &record{}
+	err := fn(rec.watch(ctx))
+	switch {
+	case !rec.begun:
+		return permanentURL(method)
+	case rec.err != nil:
+		return c.classifyNetwork(method, rec.err, rec)
+	case err == nil && rec.success():
+		return nil
+	default:
+		return classify(c.apiError(method, rec), rec.header, time.Now())
 	}
-	req.Header["Authorization"] = c.bearer
-	req.Header["Content-Type"] = []string{contentType}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return response{}, c.classifyNetwork(method, err, &t)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return response{}, c.classifyNetwork(method, err, &t)
-	}
-	return c.decode(method, resp, raw)
 }
 
-// decode reads an answer; one that is no success becomes an error.
-func (c *Client) decode(method string, resp *http.Response, raw []byte) (response, error) {
-	var r response
-	parsed := json.Unmarshal(raw, &r, lenient) == nil
-	if parsed && r.OK && resp.StatusCode == http.StatusOK {
-		return r, nil
-	}
-	e := &apiError{method: method, status: resp.StatusCode, html: looksLikeHTML(raw)}
-	if parsed && !r.OK && r.Error != "" {
+// apiError is what an answer says that is no success.
+func (c *Client) apiError(method string, rec *record) *apiError {
+	e := &apiError{method: method, status: rec.status, html: rec.html}
+	if a := &rec.answer; rec.parsed && !a.OK && a.Error != "" {
 		e.code = "an error code that cannot be shown"
-		if plainCode(r.Error) {
-			e.code = r.Error
+		if plainCode(a.Error) {
+			e.code = a.Error
 		}
-		e.words = c.words(&r)
+		e.words = c.words(a)
 	}
-	return response{}, classify(e, resp.Header, time.Now())
+	return e
 }
 
 // words are what Slack says besides the code, fit to be shown.
-func (c *Client) words(r *response) string {
+func (c *Client) words(a *answer) string {
 	var parts []string
-	if r.Needed != "" {
-		parts = append(parts, "needed: "+r.Needed)
+	if a.Needed != "" {
+		parts = append(parts, "needed: "+a.Needed)
 	}
-	if r.Provided != "" {
-		parts = append(parts, "provided: "+r.Provided)
+	if a.Provided != "" {
+		parts = append(parts, "provided: "+a.Provided)
 	}
-	for n, m := range r.Metadata.Messages {
+	for n, m := range a.Metadata.Messages {
 		if n == 3 {
 			break
 		}
@@ -225,40 +157,6 @@ func (c *Client) secret(s string) bool { return c.token != "" && strings.Contain
 // plainCode tells a text that is formed like Slack's error codes.
 func plainCode(s string) bool {
 	return len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
-}
-
-func looksLikeHTML(body []byte) bool {
-	return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
-}
-
-// trace learns whether any of a request was written. A RoundTripper that is no
-// http.Transport tells nothing.
-type trace struct {
-	mu          sync.Mutex
-	asked, sent bool
-}
-
-func (t *trace) context(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn:      func(string) { t.note(&t.asked) },
-		WroteHeaders: func() { t.note(&t.sent) },
-	})
-}
-
-func (t *trace) note(flag *bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	*flag = true
-}
-
-// unsent reports that the request was surely not sent.
-func (t *trace) unsent(err error) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.asked {
-		return !t.sent
-	}
-	return neverSent(err)
 }
 
 // errURL is all that is said of a base URL that cannot be used: it may hold

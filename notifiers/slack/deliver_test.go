@@ -118,7 +118,7 @@ func TestADigestIsNeverOverwritten(t *testing.T) {
 	assert.NotEqual(t, r.Ref, got.Ref)
 	assert.Len(t, s.Messages("incidents"), 2)
 
-	n.Delivery.Ref = r.Ref
+	n.Delivery.Ref, n.Delivery.Digest = r.Ref, true
 	n.Events = []tocsin.Event{event(9, tocsin.EventNote, "a note")}
 	got = deliver(t, ch, &n)
 	assert.Equal(t, uint64(9), got.Told, "a digest has no thread of the incident's")
@@ -212,6 +212,7 @@ func TestLookupOfManyIncidentsCostsFewCalls(t *testing.T) {
 	assert.LessOrEqual(t, s.Calls("conversations.list"), 1)
 }
 
+// All of it happens at one time.
 func TestLookupSeesWhatItsOwnLaterAttemptsLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -220,11 +221,8 @@ func TestLookupSeesWhatItsOwnLaterAttemptsLeft(t *testing.T) {
 		b.Incident.ID = "bbbbbb"
 		a.Delivery.Since, b.Delivery.Since = time.Now(), time.Now()
 		unclear(t, s, ch, &a)
-		time.Sleep(time.Millisecond)
-		deliver(t, ch, &a) // scans
-		time.Sleep(time.Millisecond)
+		deliver(t, ch, &a)    // scans
 		unclear(t, s, ch, &b) // after that scan, which is still fresh
-		time.Sleep(time.Millisecond)
 		deliver(t, ch, &b)
 		assert.Len(t, s.Messages("incidents"), 2)
 		assert.Equal(t, 2, s.Calls("conversations.history"))

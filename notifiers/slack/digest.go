@@ -4,30 +4,47 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/tocsin-oncall/tocsin"
 )
 
+// maxNamed is the most incidents that a digest names, in its text and in its
+// metadata.
+const maxNamed = 100
+
 // digestDetails are tried in order until the message fits: how many incidents
 // are named, and how much of their titles.
-var digestDetails = []struct{ lines, title int }{{100, 60}, {100, 36}, {80, 24}, {40, 24}, {20, 16}}
+var digestDetails = []struct{ lines, title int }{{maxNamed, 60}, {maxNamed, 36}, {80, 24}, {40, 24}, {20, 16}}
 
-// digestMessage encodes the message about many incidents; fill addresses it.
-func digestMessage(n *tocsin.DigestNotice, fill func(*message)) ([]byte, error) {
-	var body []byte
+// digestMessage encodes the message about many incidents at the place.
+func digestMessage(n *tocsin.DigestNotice, at place) (form, error) {
+	var f form
 	for _, d := range digestDetails {
-		m := message{Text: digestTitle(n), Blocks: digestBlocks(n, d.lines, d.title),
-			Attachments: footer(digestColour(n), []byte("one message for all of these: list them with `tocsin incidents`, acknowledge with `tocsin ack ID`")),
-			Metadata:    &metadata{EventType: eventDigest, Payload: payload{Digest: digestID(n)}}}
-		fill(&m)
-		var err error
-		if body, err = m.encode(); err != nil {
-			return nil, err
+		m := message{
+			place: at, text: digestTitle(n), blocks: digestBlocks(n, d.lines, d.title),
+			attachments: footer(digestColour(n), []byte("one message for all of these: list them with `tocsin incidents`, acknowledge with `tocsin ack ID`")),
+			metadata: metadata{EventType: eventDigest, Payload: payload{
+				Digest: digestID(n), Target: n.Target, Incidents: namedOf(n.Incidents),
+			}},
 		}
-		if fits(body) {
+		var err error
+		if f, err = m.encode(); err != nil {
+			return f, err
+		}
+		if f.fits() {
 			break
 		}
 	}
-	return body, nil
+	return f, nil
+}
+
+// withoutIncidents leaves out of a digest's metadata what a look-up would find
+// it by.
+func (f *form) withoutIncidents(n *tocsin.DigestNotice) error {
+	text, err := json.Marshal(&metadata{EventType: eventDigest, Payload: payload{Digest: digestID(n), Target: n.Target}})
+	f.metadata = string(text)
+	return err
 }
 
 // digestID names a digest by what it told first.

@@ -2,12 +2,27 @@
 // updated in place, with its history in the message's thread; and one message
 // about many incidents when there are too many to tell one by one.
 //
-// It speaks the Web API (https://docs.slack.dev/reference/methods) itself, over
-// four methods: chat.postMessage, chat.update, and for looking up what an
-// earlier attempt may have posted conversations.history and
-// conversations.replies (with conversations.list to find a channel's ID). The
-// bot token needs the scope chat:write; the look-up needs channels:history and
-// channels:read (groups:… for private channels) and is left out without them.
+// It speaks the Web API (https://docs.slack.dev/reference/methods) through
+// github.com/slack-go/slack, over four methods: chat.postMessage, chat.update,
+// and for looking up what an earlier attempt may have posted
+// conversations.history and conversations.replies (with conversations.list to
+// find a channel's ID). The bot token needs the scope chat:write; the look-up
+// needs channels:history and channels:read (groups:… for private channels) and
+// is left out without them.
+//
+// slack-go makes the requests and reads the answers; all that is used of it is
+// in calls.go. Three things are done here:
+//
+//   - Rendering. Messages are escaped, cut to Slack's limits and written as JSON
+//     before slack-go gets them, which costs less than its typed blocks and tells
+//     how long a message is.
+//   - Classification. What the dispatcher does next depends on the status, the
+//     Retry-After header, Slack's error code and whether the request was sent at
+//     all; of an answer that is no success slack-go keeps one of these. The HTTP
+//     client that it is given notes them (recorder). Trying again is the
+//     dispatcher's: slack-go's retries are off.
+//   - Looking up. Slack has no idempotency key: each message bears metadata that
+//     names its incidents, by which a message is found whose answer was lost.
 //
 // Text of alerts, labels and runbooks is hostile until escaped: it never
 // mentions, links or formats anything.

@@ -153,7 +153,7 @@ func permanentURL(method string) error {
 }
 
 // classifyNetwork turns a failure without an answer into an error.
-func (c *Client) classifyNetwork(method string, err error, t *trace) error {
+func (c *Client) classifyNetwork(method string, err error, rec *record) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err // without the URL
@@ -162,7 +162,7 @@ func (c *Client) classifyNetwork(method string, err error, t *trace) error {
 		err = errors.New(c.redact(text))
 	}
 	err = fmt.Errorf("slack %s: %w", method, err)
-	if method != methodPost || t.unsent(err) {
+	if method != methodPost || rec.unsent() {
 		return err
 	}
 	return tocsin.Unclear(err)
@@ -200,6 +200,17 @@ func messageGone(err error) bool {
 func blocksRefused(err error) bool {
 	switch codeOf(err) {
 	case "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", "invalid_attachments", "block_mismatch":
+		return true
+	default:
+		return false
+	}
+}
+
+// metadataRefused tells that Slack did not like what a message says to a later
+// process; it can be read without that.
+func metadataRefused(err error) bool {
+	switch codeOf(err) {
+	case "metadata_too_large", "invalid_metadata_format", "invalid_metadata_schema":
 		return true
 	default:
 		return false

@@ -66,8 +66,10 @@ func nodeRunbook() *tocsin.Runbook {
 		Steps: []tocsin.Step{
 			{Section: tocsin.SectionDiagnosis, Text: "Is the machine reachable?", Commands: []tocsin.Command{{Lang: "bash", Text: "ping -c 3 'node-3' && ssh 'node-3' uptime"}}},
 			{Section: tocsin.SectionDiagnosis, Text: "Look at the kubelet's journal.", Commands: []tocsin.Command{{Lang: "bash", Text: "journalctl -u kubelet --since '10 min ago' | grep -i error > /tmp/errors\nwc -l < /tmp/errors"}}},
-			{Section: tocsin.SectionMitigation, Condition: "If it does not come back", Text: "drain it.", Depth: 1,
-				Commands: []tocsin.Command{{Lang: "bash", Text: "kubectl drain <node-name> --ignore-daemonsets", Unfilled: []string{"<node-name>"}}}},
+			{
+				Section: tocsin.SectionMitigation, Condition: "If it does not come back", Text: "drain it.", Depth: 1,
+				Commands: []tocsin.Command{{Lang: "bash", Text: "kubectl drain <node-name> --ignore-daemonsets", Unfilled: []string{"<node-name>"}}},
+			},
 			{Section: tocsin.SectionMitigation, Text: "Tell the platform team."},
 			{Section: tocsin.SectionResolution, Text: "Uncordon it when it is well."},
 			{Section: tocsin.SectionFollowUp, Text: "Write it down."},
@@ -100,7 +102,7 @@ func deliver(t testing.TB, ch *slack.Channel, n *tocsin.Notice) tocsin.Receipt {
 func record(n *tocsin.Notice, r tocsin.Receipt) {
 	d := &n.Delivery
 	if r.Ref != "" {
-		d.Ref = r.Ref
+		d.Ref, d.Digest = r.Ref, r.Digest
 	}
 	d.Revision, d.State, d.Severity = r.Revision, r.State, r.Severity
 	d.Told = max(d.Told, r.Told)

@@ -92,8 +92,10 @@ func nastyNotice(r *rand.Rand) tocsin.Notice {
 	if r.IntN(2) == 0 {
 		n.Runbook = &tocsin.Runbook{Title: text(), URL: nastyURL(r)}
 		for range r.IntN(8) {
-			n.Runbook.Steps = append(n.Runbook.Steps, tocsin.Step{Condition: text(), Text: text(), Depth: r.IntN(5),
-				Commands: []tocsin.Command{{Text: text(), Unfilled: []string{text()}}, {Text: text()}}})
+			n.Runbook.Steps = append(n.Runbook.Steps, tocsin.Step{
+				Condition: text(), Text: text(), Depth: r.IntN(5),
+				Commands: []tocsin.Command{{Text: text(), Unfilled: []string{text()}}, {Text: text()}},
+			})
 		}
 	}
 	n.Events = nil

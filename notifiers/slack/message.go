@@ -26,24 +26,23 @@ var details = []detail{
 	{alerts: 2, labels: 2, label: 40},
 }
 
-// incidentMessage encodes the message about an incident, without its
-// addressing: fill addresses what it is sent with.
-func incidentMessage(n *tocsin.Notice, fill func(*message)) ([]byte, error) {
-	var body []byte
+// incidentMessage encodes the message about an incident, addressed by address.
+func incidentMessage(n *tocsin.Notice, address func(*message)) (form, error) {
+	var f form
 	scratch := make([]byte, 0, 512)
 	for i := range details {
 		v := view{Notice: n, detail: details[i], line: scratch}
 		m := v.message()
-		fill(&m)
+		address(&m)
 		var err error
-		if body, err = m.encode(); err != nil {
-			return nil, err
+		if f, err = m.encode(); err != nil {
+			return f, err
 		}
-		if fits(body) {
+		if f.fits() {
 			break
 		}
 	}
-	return body, nil
+	return f, nil
 }
 
 // view renders one notice with one amount of detail.
@@ -68,10 +67,10 @@ func (v *view) message() message {
 	v.links()
 	v.b.flush()
 	return message{
-		Text:        v.fallback(),
-		Blocks:      v.b.blocks,
-		Attachments: footer(v.colour(), v.footer()),
-		Metadata: &metadata{EventType: eventIncident, Payload: payload{
+		text:        v.fallback(),
+		blocks:      v.b.blocks,
+		attachments: footer(v.colour(), v.footer()),
+		metadata: metadata{EventType: eventIncident, Payload: payload{
 			Incident: i.ID, Target: v.Delivery.Target, Told: v.Delivery.Told,
 		}},
 	}

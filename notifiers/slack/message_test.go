@@ -192,7 +192,7 @@ func TestDigestGolden(t *testing.T) {
 }
 
 func digest(count int) tocsin.DigestNotice {
-	n := tocsin.DigestNotice{Now: opened}
+	n := tocsin.DigestNotice{Target: target, Since: time.Now(), Now: opened}
 	for k := range count {
 		i := incident()
 		i.ID, i.Title = fmt.Sprintf("k7f%03d", k), fmt.Sprintf("Node node-%d in a region with a rather long name is down and nobody knows why", k)

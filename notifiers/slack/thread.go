@@ -52,10 +52,10 @@ func threadMessage(incident string, events []*tocsin.Event, told uint64) message
 		}
 	}
 	return message{
-		Text:      escape(eventText(loudest), maxFallback, prose),
-		Blocks:    b.blocks,
-		Broadcast: slices.ContainsFunc(events, (*tocsin.Event).Loud),
-		Metadata:  &metadata{EventType: eventThread, Payload: payload{Incident: incident, Told: told}},
+		text:      escape(eventText(loudest), maxFallback, prose),
+		blocks:    b.blocks,
+		broadcast: slices.ContainsFunc(events, (*tocsin.Event).Loud),
+		metadata:  metadata{EventType: eventThread, Payload: payload{Incident: incident, Told: told}},
 	}
 }
 

@@ -114,8 +114,10 @@ func (c *call) readBody(body []byte, header string) string {
 }
 
 func (c *call) readMultipart(body []byte, header string) string {
-	r := http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {header}},
-		Body: io.NopCloser(bytes.NewReader(body))}
+	r := http.Request{
+		Method: http.MethodPost, Header: http.Header{"Content-Type": {header}},
+		Body: io.NopCloser(bytes.NewReader(body)),
+	}
 	if err := r.ParseMultipartForm(maxBody); err != nil {
 		return "invalid_form_data"
 	}

@@ -24,8 +24,10 @@ type wireChannel struct {
 }
 
 func (c *channel) wire() wireChannel {
-	return wireChannel{ID: c.id, Name: c.name, IsChannel: !c.im && !c.private, IsPrivate: c.private || c.im,
-		IsIM: c.im, IsArchived: c.archived, IsMember: c.member, Created: c.created}
+	return wireChannel{
+		ID: c.id, Name: c.name, IsChannel: !c.im && !c.private, IsPrivate: c.private || c.im,
+		IsIM: c.im, IsArchived: c.archived, IsMember: c.member, Created: c.created,
+	}
 }
 
 type messagePage struct {

@@ -142,8 +142,10 @@ type wireGroup struct {
 }
 
 func (g *UserGroup) wire() wireGroup {
-	return wireGroup{ID: g.ID, TeamID: TeamID, Handle: g.Handle, Name: g.Name, IsGroup: true,
-		Users: slices.Clone(g.Users), UserCount: len(g.Users)}
+	return wireGroup{
+		ID: g.ID, TeamID: TeamID, Handle: g.Handle, Name: g.Name, IsGroup: true,
+		Users: slices.Clone(g.Users), UserCount: len(g.Users),
+	}
 }
 
 func (s *Server) userGroupList(*call) answer {

@@ -146,8 +146,10 @@ func TestSlackGoUsersGroupsAndConversations(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, info.IsMember)
 
-		view := slackgo.ModalViewRequest{Type: "modal", Title: slackgo.NewTextBlockObject("plain_text", "T", false, false),
-			Blocks: slackgo.Blocks{BlockSet: []slackgo.Block{slackgo.NewDividerBlock()}}}
+		view := slackgo.ModalViewRequest{
+			Type: "modal", Title: slackgo.NewTextBlockObject("plain_text", "T", false, false),
+			Blocks: slackgo.Blocks{BlockSet: []slackgo.Block{slackgo.NewDividerBlock()}},
+		}
 		opened, err := api.OpenViewContext(ctx, "trigger", view)
 		require.NoError(t, err)
 		_, err = api.UpdateViewContext(ctx, view, "", "", opened.ID)
@@ -444,7 +446,8 @@ func TestFailRateIsRepeatable(t *testing.T) {
 		}
 		return b.String()
 	}
-	assert.Equal(t, outcomes(5), outcomes(5))
+	first, again := outcomes(5), outcomes(5)
+	assert.Equal(t, first, again)
 	assert.NotEqual(t, outcomes(5), outcomes(6))
 	assert.InDelta(t, 60, strings.Count(outcomes(5), "false"), 25)
 }
@@ -474,21 +477,30 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 // BenchmarkPost is a post of about 800 characters over loopback HTTP, client
-// included, and the emulator's share of it.
+// included, as a form (slack-go) and as JSON, and the emulator's share of it.
 func BenchmarkPost(b *testing.B) {
-	body, err := json.Marshal(map[string]any{"channel": "#c", "text": "x", "metadata": map[string]any{"event_type": "e", "event_payload": map[string]any{"id": "1"}},
+	fields := map[string]any{
+		"channel": "#c", "text": "x", "metadata": map[string]any{"event_type": "e", "event_payload": map[string]any{"id": "1"}},
 		"blocks": []any{
 			map[string]any{"type": "header", "text": map[string]any{"type": "plain_text", "text": "NodeDown"}},
 			map[string]any{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": strings.Repeat("a line of text ", 40)}},
-		}})
+		},
+	}
+	asJSON, err := json.Marshal(fields)
 	require.NoError(b, err)
-	post := func(b *testing.B, client *http.Client, base string) {
+	form := url.Values{"token": {"t"}, "channel": {"#c"}, "text": {"x"}}
+	for _, name := range []string{"metadata", "blocks"} {
+		raw, err := json.Marshal(fields[name])
+		require.NoError(b, err)
+		form.Set(name, string(raw))
+	}
+	post := func(b *testing.B, client *http.Client, base, contentType, body string) {
 		b.SetParallelism(8)
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				req, _ := http.NewRequest(http.MethodPost, base+"chat.postMessage", strings.NewReader(string(body)))
-				req.Header.Set("Content-Type", "application/json")
+				req, _ := http.NewRequest(http.MethodPost, base+"chat.postMessage", strings.NewReader(body))
+				req.Header.Set("Content-Type", contentType)
 				req.Header.Set("Authorization", "Bearer t")
 				resp, err := client.Do(req)
 				if err != nil {
@@ -501,20 +513,23 @@ func BenchmarkPost(b *testing.B) {
 		})
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "posts/s")
 	}
-	b.Run("socket", func(b *testing.B) {
-		server := httptest.NewServer(slacktest.New(slacktest.WithAutoCreate()))
-		defer server.Close()
-		post(b, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, server.URL+"/api/")
+	bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = w.Write(asJSON)
 	})
-	b.Run("socketless", func(b *testing.B) {
-		post(b, slacktest.New(slacktest.WithAutoCreate()).Client(), slacktest.URL)
-	})
-	b.Run("bare HTTP", func(b *testing.B) {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(io.Discard, r.Body)
-			_, _ = w.Write(body)
-		}))
-		defer server.Close()
-		post(b, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, server.URL+"/api/")
-	})
+	for _, kind := range []struct{ name, contentType, body string }{
+		{"form", "application/x-www-form-urlencoded", form.Encode()},
+		{"JSON", "application/json", string(asJSON)},
+	} {
+		for name, handler := range map[string]http.Handler{"socket": slacktest.New(slacktest.WithAutoCreate()), "bare HTTP": bare} {
+			b.Run(kind.name+"/"+name, func(b *testing.B) {
+				server := httptest.NewServer(handler)
+				defer server.Close()
+				post(b, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, server.URL+"/api/", kind.contentType, kind.body)
+			})
+		}
+		b.Run(kind.name+"/socketless", func(b *testing.B) {
+			post(b, slacktest.New(slacktest.WithAutoCreate()).Client(), slacktest.URL, kind.contentType, kind.body)
+		})
+	}
 }
