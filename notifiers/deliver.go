@@ -38,6 +38,9 @@ func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
 		_ = d.fail(ctx, it.wake, errNotConfigured)
 		return result{neutral: true}
 	}
+	if wait := d.lookWait(k, t); wait > 0 {
+		return result{again: true, neutral: true, wait: wait}
+	}
 	if members := d.digest(l, it, t, inc, del); members != nil {
 		return d.deliverDigest(ctx, l, it, t, del, members)
 	}

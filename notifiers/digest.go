@@ -66,7 +66,11 @@ func (d *Dispatcher) fresh(l *lane, t Target) []member {
 	l.mu.Unlock()
 	out := make([]member, 0, len(items))
 	for _, it := range items {
-		inc, del, err := d.current(context.Background(), delivery{it.wake.Incident, t.Key})
+		k := delivery{it.wake.Incident, t.Key}
+		if d.lookWait(k, t) > 0 {
+			continue
+		}
+		inc, del, err := d.current(context.Background(), k)
 		if err == nil && del != nil && del.Ref == "" {
 			out = append(out, member{it, inc})
 		}

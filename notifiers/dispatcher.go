@@ -42,6 +42,11 @@ type Target struct {
 	PerSecond float64
 	// Burst is the number of calls that may go at once; 0: 1.
 	Burst int
+	// LookAfter is how long a delivery that may have been posted waits before it
+	// is looked up and tried again: what a dead process, or a broken connection,
+	// has left on its way to the provider arrives meanwhile. 0: not at all, for
+	// targets whose provider drops repeats, or that do not look.
+	LookAfter time.Duration
 	// Thread targets want the incident's events since Delivery.Told.
 	Thread bool
 }
@@ -96,8 +101,9 @@ type Dispatcher struct {
 	lanes     map[string]*lane
 	providers map[string]*provider
 	// unclear holds the deliveries that may have been posted without our
-	// knowing; unsaved the receipts that the store did not take yet.
-	unclear map[delivery]bool
+	// knowing, and since when; unsaved the receipts that the store did not take
+	// yet.
+	unclear map[delivery]time.Time
 	unsaved map[delivery]tocsin.Receipt
 	run     context.Context
 	work    sync.WaitGroup
@@ -124,7 +130,7 @@ func New(targets []Target, o Options) (*Dispatcher, error) {
 	d := &Dispatcher{
 		o: o, metrics: newMetrics(o.Registerer),
 		lanes: map[string]*lane{}, providers: map[string]*provider{},
-		unclear: map[delivery]bool{}, unsaved: map[delivery]tocsin.Receipt{},
+		unclear: map[delivery]time.Time{}, unsaved: map[delivery]tocsin.Receipt{},
 		soon: make(chan struct{}, 1),
 	}
 	d.setTargets(targets)
@@ -245,7 +251,7 @@ func (d *Dispatcher) flag(k delivery, unclear bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if unclear {
-		d.unclear[k] = true
+		d.unclear[k] = d.o.Now()
 	} else {
 		delete(d.unclear, k)
 	}
@@ -254,5 +260,17 @@ func (d *Dispatcher) flag(k delivery, unclear bool) {
 func (d *Dispatcher) isUnclear(k delivery) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.unclear[k]
+	return !d.unclear[k].IsZero()
+}
+
+// lookWait is how long an unclear delivery still has to wait; see
+// Target.LookAfter.
+func (d *Dispatcher) lookWait(k delivery, t Target) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	since := d.unclear[k]
+	if since.IsZero() {
+		return 0
+	}
+	return since.Add(t.LookAfter).Sub(d.o.Now())
 }

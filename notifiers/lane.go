@@ -238,6 +238,8 @@ func (l *lane) claim(n int, want func(*item) bool) []*item {
 type result struct {
 	// again: there is more to do, as soon as the lane allows.
 	again bool
+	// wait before the item is taken up again.
+	wait time.Duration
 	// neutral says nothing about the provider's health.
 	neutral bool
 	// failed: the provider failed; try again after a pause that grows.
@@ -267,6 +269,8 @@ func (l *lane) finish(it *item, r result) {
 		it.attempts++
 		l.until = now.Add(backoff(l.failures, lanePause))
 		it.notBefore = now.Add(backoff(it.attempts, itemPause))
+	case r.wait > 0:
+		it.notBefore = now.Add(r.wait)
 	case !r.neutral:
 		l.failures, it.attempts, l.until = 0, 0, time.Time{}
 	}

@@ -126,11 +126,19 @@ func wireSlack(cfg *config.Config) *slack.Client {
 	})
 }
 
+// slackSettles is how long a post that was under way at a crash gets to show in
+// the channel's history.
+const slackSettles = 2 * time.Second
+
 func slackTarget(cfg *config.Config, c *slack.Client, channel string) notifiers.Target {
-	return notifiers.Target{
+	t := notifiers.Target{
 		Key: "slack:" + channel, Notifier: c.Channel(channel), Provider: "slack",
 		PerSecond: cfg.Slack.RateLimit, Thread: true,
 	}
+	if cfg.Slack.Lookup {
+		t.LookAfter = slackSettles
+	}
+	return t
 }
 
 func pagerdutyTarget(cfg *config.Config, key string, p config.PagerDutyConfig) notifiers.Target {
