@@ -45,8 +45,10 @@ func (a *Alert) Severity() Severity { return ParseSeverity(a.Labels[LabelSeverit
 // Summary is the text to title an incident with: the summary annotation, else
 // the description, else the alert's name, else its labels.
 func (a *Alert) Summary() string {
-	return cmp.Or(a.Annotations[AnnotationSummary], a.Annotations[AnnotationDescription],
-		a.Name(), a.Labels.String())
+	if text := cmp.Or(a.Annotations[AnnotationSummary], a.Annotations[AnnotationDescription], a.Name()); text != "" {
+		return text
+	}
+	return a.Labels.String()
 }
 
 // AlertState is what is remembered of an alert to decide about it: everything

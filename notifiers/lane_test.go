@@ -101,7 +101,7 @@ func TestOneBadItemDoesNotBlockTheLane(t *testing.T) {
 		}
 		stop()
 		synctest.Wait()
-		assert.Less(t, tries, 75, "about one try a minute")
+		assert.LessOrEqual(t, tries, 85, "about one try a minute: with jitter, each 45 s at the soonest")
 	})
 }
 

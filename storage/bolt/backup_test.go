@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -131,4 +133,51 @@ func TestRestoreOverDamage(t *testing.T) {
 	require.ErrorContains(t, err, "restore a backup")
 	require.NoError(t, bolt.Restore(backup, dir, true))
 	assert.Len(t, titles(t, open(t, dir, bolt.Options{})), 30)
+}
+
+// TestOpenAfterReplacement replaces the file while Open waits for its lock: the
+// lock of a file that has no name any more guards nothing.
+func TestOpenAfterReplacement(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, bolt.FileName)
+	require.NoError(t, bolt.Restore(backedUp(t), dir, false))
+	old, err := os.Open(path)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Flock(int(old.Fd()), syscall.LOCK_EX))
+	opened := make(chan *bolt.Store, 1)
+	go func() {
+		s, err := bolt.Open(dir, bolt.Options{Ballast: -1, Timeout: 20 * time.Second})
+		assert.NoError(t, err)
+		opened <- s
+	}()
+	// Open holds a second descriptor of the file once it waits for the lock.
+	require.Eventually(t, func() bool { return descriptors(t, path) >= 2 }, 10*time.Second, time.Millisecond)
+	fresh := t.TempDir()
+	s := open(t, fresh, bolt.Options{})
+	require.NoError(t, put(t.Context(), s, "of the new file"))
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Rename(filepath.Join(fresh, bolt.FileName), path))
+	require.NoError(t, old.Close())
+
+	s = <-opened
+	_, err = s.Get(t.Context(), "of the new file")
+	require.NoError(t, err)
+	require.NoError(t, s.Close())
+}
+
+// descriptors counts those that this process has of a file.
+func descriptors(t *testing.T, path string) int {
+	links, err := filepath.Glob("/proc/self/fd/*")
+	require.NoError(t, err)
+	if len(links) == 0 {
+		t.Skip("/proc/self/fd is needed to see that Open waits")
+	}
+	n := 0
+	for _, l := range links {
+		if target, err := os.Readlink(l); err == nil && target == path {
+			n++
+		}
+	}
+	return n
 }

@@ -216,8 +216,8 @@ func checkRecords(tx *bbolt.Tx, fresh *memory, f *findings) error {
 		kept[string(appendIncidentKey(nil, e.opened, id))] = true
 	}
 	for _, r := range recordsOf(tx, bucketArchive) {
-		var rec incidentRecord
-		if err := decode("archived incident", r.key, r.value, &rec); err != nil {
+		rec, err := decodeIncident(r.key, r.value)
+		if err != nil {
 			return err
 		}
 		if rec.Open() || fresh.live[rec.ID] != nil {

@@ -19,6 +19,21 @@ func decode(what string, key, data []byte, v any) error {
 	return nil
 }
 
+// decodeIncident reads an incident's record, live or archived.
+func decodeIncident(key, data []byte) (r incidentRecord, err error) {
+	_, id, err := parseIncidentKey(key)
+	if err != nil {
+		return r, err
+	}
+	if err := decode("incident", key, data, &r); err != nil {
+		return r, err
+	}
+	if r.Incident == nil || r.ID != id {
+		return r, fmt.Errorf("incident %x is damaged: it does not say that it is %s", key, id)
+	}
+	return r, nil
+}
+
 // canonTime makes t what it will be when it is read back: UTC, without the
 // monotonic clock, and without a *Location of its own in memory.
 func canonTime(t *time.Time) { *t = t.UTC() }

@@ -119,12 +119,15 @@ func TestSlicesOutliveGrowth(t *testing.T) {
 	assert.Equal(t, appendAlertKey(nil, 7, "id", 3), key)
 }
 
-func FuzzDecode(f *testing.F) {
+func FuzzDecodeIncident(f *testing.F) {
+	key := appendIncidentKey(nil, 1, "a")
 	f.Add([]byte(`{"lastEvent":1,"id":"a","deliveries":[{"target":"x"}]}`))
 	f.Add([]byte(`{"id":1}`))
+	f.Add([]byte(`{"id":""}`))
+	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var r incidentRecord
-		if decode("incident", nil, data, &r) != nil || r.Incident == nil {
+		r, err := decodeIncident(key, data)
+		if err != nil {
 			return
 		}
 		canonIncident(r.Incident)
@@ -132,8 +135,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return // a year that only another encoder writes
 		}
-		var again incidentRecord
-		require.NoError(t, decode("incident", nil, written, &again))
+		again, err := decodeIncident(key, written)
+		require.NoError(t, err)
 		rewritten, err := newEncoder().incident(again.Last, again.Incident)
 		require.NoError(t, err)
 		require.Equal(t, string(written), string(rewritten))

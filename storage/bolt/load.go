@@ -101,19 +101,12 @@ func belongs(k, incident []byte) bool {
 }
 
 func loadEntry(r record, known interner) (*entry, error) {
-	opened, id, err := parseIncidentKey(r.key)
+	rec, err := decodeIncident(r.key, r.value)
 	if err != nil {
 		return nil, err
 	}
-	var rec incidentRecord
-	if err := decode("incident", r.key, r.value, &rec); err != nil {
-		return nil, err
-	}
-	if rec.Incident == nil || rec.Incident.ID != id {
-		return nil, fmt.Errorf("incident %x is damaged: it names another one", r.key)
-	}
 	known.incident(rec.Incident)
-	return &entry{inc: canonIncident(rec.Incident), opened: opened, last: rec.Last}, nil
+	return &entry{inc: canonIncident(rec.Incident), opened: binary.BigEndian.Uint64(r.key), last: rec.Last}, nil
 }
 
 func (e *entry) loadAlert(k, v []byte, known interner, now time.Time) error {

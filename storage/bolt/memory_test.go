@@ -96,3 +96,23 @@ func TestReapIsBounded(t *testing.T) {
 	assert.Empty(t, m.index)
 	assert.Nil(t, m.graves)
 }
+
+// TestIndexedSkipsTheDead fires an alert again whose old state is not cleared
+// away yet.
+func TestIndexedSkipsTheDead(t *testing.T) {
+	t.Parallel()
+	m, key := newMemory(0), tocsin.NewKey("k")
+	s := tocsin.AlertState{ID: tocsin.NewKey("alert"), Seq: 1, Firing: true, Index: []tocsin.Key{key}}
+	for _, id := range []string{"old", "new"} {
+		s.Incident = id
+		e := m.setIncident(&tocsin.Incident{ID: id, State: tocsin.Resolved, Alerts: 1}, 1, 0)
+		m.setAlert(&s, e, false)
+		if id == "old" {
+			m.archive(id)
+		}
+	}
+	x := &tx{mem: m, batch: newLayer(), own: newLayer()}
+	assert.Equal(t, []tocsin.AlertState{s}, slices.Collect(x.Indexed(key)))
+	m.reap(10)
+	assert.Equal(t, []tocsin.AlertState{s}, slices.Collect(x.Indexed(key)))
+}

@@ -23,7 +23,8 @@ type held struct {
 	archived     bool
 }
 
-// place is where an alert is attached. The zero place is that of all orphans.
+// place is where an alert is attached. The zero place is that of all orphans,
+// and of none of them.
 type place struct {
 	incident string
 	seq      uint32
@@ -45,6 +46,8 @@ type stagedAlert struct {
 	pending bool
 	// order numbers the alerts of a layer by when they first came into it.
 	order int
+	// put is the place of its last put in tx.puts, counted from 1; 0: none.
+	put int
 	// keys are those that the layer's index has the alert under.
 	keys []tocsin.Key
 }
@@ -61,7 +64,7 @@ type layer struct {
 	// groups maps to the ID of the live incident, or "".
 	groups map[tocsin.Key]string
 	alerts map[tocsin.Key]*stagedAlert
-	// places maps to the alert there, or to the zero Key.
+	// places maps to the alert that was put there last; it may have left.
 	places map[place]tocsin.Key
 	// index lists alerts that fire, or did, in this layer.
 	index map[tocsin.Key][]tocsin.Key

@@ -84,8 +84,8 @@ func (s *Store) expired(ctx context.Context, from []byte, cutoff time.Time) (vic
 				next, more = bytes.Clone(k), true
 				return nil
 			}
-			var r incidentRecord
-			if err := decode("archived incident", k, v, &r); err != nil {
+			r, err := decodeIncident(k, v)
+			if err != nil {
 				return err
 			}
 			if r.ResolvedAt.Before(cutoff) {
@@ -105,8 +105,8 @@ func (s *Store) bury(ctx context.Context, victims []record) error {
 	return s.operate(ctx, func(tx *bbolt.Tx) error {
 		archive, purging := bucketArchive.of(tx), bucketPurging.of(tx)
 		for _, v := range victims {
-			var r incidentRecord
-			if err := decode("archived incident", v.key, archive.Get(v.key), &r); err != nil {
+			r, err := decodeIncident(v.key, archive.Get(v.key))
+			if err != nil {
 				return err
 			}
 			if err := errors.Join(archive.Delete(v.key), putPurge(purging, v.key, purgeRecord{r.Last})); err != nil {

@@ -79,17 +79,21 @@ func (s *Store) find(id string) (live *tocsin.Incident, opened uint64, archived 
 }
 
 // archivedRecord reads an archived incident.
-func (s *Store) archivedRecord(opened uint64, id string) (incidentRecord, error) {
-	var r incidentRecord
-	err := s.view(func(tx *bbolt.Tx) error {
-		key := appendIncidentKey(nil, opened, id)
-		value := bucketArchive.of(tx).Get(key)
-		if value == nil {
-			return notFound(id)
-		}
-		return decode("archived incident", key, value, &r)
+func (s *Store) archivedRecord(opened uint64, id string) (r incidentRecord, err error) {
+	err = s.view(func(tx *bbolt.Tx) error {
+		r, err = getArchived(tx, opened, id)
+		return err
 	})
 	return r, err
+}
+
+func getArchived(tx *bbolt.Tx, opened uint64, id string) (incidentRecord, error) {
+	key := appendIncidentKey(nil, opened, id)
+	value := bucketArchive.of(tx).Get(key)
+	if value == nil {
+		return incidentRecord{}, notFound(id)
+	}
+	return decodeIncident(key, value)
 }
 
 // List returns incidents, the newest first.
@@ -133,8 +137,8 @@ func (s *Store) listArchive(ctx context.Context, limit int) ([]*tocsin.Incident,
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			var r incidentRecord
-			if err := decode("archived incident", k, v, &r); err != nil {
+			r, err := decodeIncident(k, v)
+			if err != nil {
 				return err
 			}
 			found = append(found, r.Incident)
@@ -252,12 +256,8 @@ func (s *Store) archivedAlerts(ctx context.Context, id string, limit int) ([]toc
 // a person may resolve an incident whose alerts still fire.
 func archivedStates(ctx context.Context, tx *bbolt.Tx, opened uint64, id string, limit int) ([]tocsin.AlertRecord, error) {
 	key := appendIncidentKey(nil, opened, id)
-	value := bucketArchive.of(tx).Get(key)
-	if value == nil {
-		return nil, notFound(id)
-	}
-	var rec incidentRecord
-	if err := decode("archived incident", key, value, &rec); err != nil {
+	rec, err := getArchived(tx, opened, id)
+	if err != nil {
 		return nil, err
 	}
 	var firing, rest []tocsin.AlertRecord

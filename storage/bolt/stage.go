@@ -28,18 +28,44 @@ func (t *tx) write(b bucketID, key, value []byte) {
 	t.own.writes = append(t.own.writes, write{b, key, value})
 }
 
+// finishAlerts writes removals first, since what one alert leaves another may
+// take.
 func (t *tx) finishAlerts() error {
-	for n := range t.puts {
-		p := &t.puts[n]
-		if p.state.Incident == "" {
-			if err := t.finishOrphan(p); err != nil {
+	for _, drop := range []bool{true, false} {
+		for n := range t.puts {
+			p := &t.puts[n]
+			if p.drop != drop || p.void {
+				continue
+			}
+			if err := t.finishPut(p); err != nil {
 				return err
 			}
+		}
+	}
+	return t.judgePlaces()
+}
+
+func (t *tx) finishPut(p *alertPut) error {
+	if p.state.Incident == "" {
+		return t.finishOrphan(p)
+	}
+	return t.finishAlert(p)
+}
+
+// judgePlaces reports two alerts of one incident with the same number.
+func (t *tx) judgePlaces() error {
+	for n := range t.puts {
+		p := &t.puts[n]
+		if p.drop || p.void || !p.first || p.state.Incident == "" {
 			continue
 		}
-		if err := t.finishAlert(p); err != nil {
-			return err
+		at := placeOf(&p.state)
+		for _, other := range []tocsin.Key{t.own.places[at], t.before(at)} {
+			if s := t.alert(other); s != nil && placeOf(s) == at && other != p.state.ID {
+				return tocsin.Invalid("seq", "alert %d of incident %s is %s already, it cannot be %s too", at.seq, at.incident, other, p.state.ID)
+			}
 		}
+		t.own.places[at] = p.state.ID
 	}
 	return nil
 }

@@ -46,20 +46,19 @@ func put(ctx context.Context, s *bolt.Store, id string) error {
 
 func nothing(tocsin.Tx) error { return nil }
 
-// blockCommitter keeps the committer busy until the result is called, which
-// waits for it.
-func blockCommitter(t *testing.T, s *bolt.Store) (release func()) {
-	entered, leave := make(chan struct{}), make(chan struct{})
-	var done sync.WaitGroup
-	done.Go(func() {
-		assert.NoError(t, s.Update(t.Context(), func(tocsin.Tx) error {
+// blockCommitter keeps the committer busy with an update until release is
+// called, which returns that update's outcome.
+func blockCommitter(t *testing.T, s *bolt.Store) (release func() error) {
+	entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		left <- s.Update(t.Context(), func(tocsin.Tx) error {
 			close(entered)
 			<-leave
 			return nil
-		}))
-	})
+		})
+	}()
 	<-entered
-	return func() { close(leave); done.Wait() }
+	return func() error { close(leave); return <-left }
 }
 
 func TestOverload(t *testing.T) {
@@ -81,7 +80,7 @@ func TestOverload(t *testing.T) {
 			require.ErrorContains(t, err, "overloaded")
 		}
 		assert.Equal(t, bolt.DefaultWait, time.Since(began))
-		release()
+		require.NoError(t, release())
 		require.NoError(t, s.Update(t.Context(), nothing))
 		assert.Zero(t, ran, "an update that was given up on never runs")
 		require.NoError(t, s.Close())
@@ -101,7 +100,7 @@ func TestContextEndsInQueue(t *testing.T) {
 	err := <-got
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, tocsin.ErrUnavailable)
-	release()
+	require.NoError(t, release())
 	require.NoError(t, s.Update(t.Context(), nothing))
 	assert.False(t, ran)
 }
@@ -178,6 +177,17 @@ func TestCommitted(t *testing.T) {
 	assert.Equal(t, [][]tocsin.Wake{{wake}, nil}, told, "nothing lags any more")
 	assert.Empty(t, s.Lagging(now.Add(time.Hour)))
 	assert.Zero(t, s.Stats().Lagging)
+
+	require.NoError(t, s.Update(t.Context(), func(tx tocsin.Tx) error {
+		i := tx.Incident("a")
+		i.Resolve("ana", "resolved", now)
+		tx.PutIncident(i)
+		return nil
+	}))
+	assert.Len(t, s.Lagging(now.Add(time.Hour)), 2)
+	require.NoError(t, s.Update(t.Context(), func(tx tocsin.Tx) error { tx.Archive("a"); return nil }))
+	assert.Empty(t, s.Lagging(now.Add(time.Hour)), "an archived incident is over, told or not")
+	assert.Empty(t, told[len(told)-1])
 }
 
 func TestLogAndLookups(t *testing.T) {
@@ -342,7 +352,7 @@ func TestCloseFinishesWhatIsQueued(t *testing.T) {
 	go func() { closed <- s.Close() }()
 	require.Eventually(t, func() bool { return s.Stats().Err != nil }, 5*time.Second, time.Millisecond)
 	require.ErrorIs(t, s.Update(t.Context(), nothing), tocsin.ErrUnavailable)
-	release()
+	require.NoError(t, release())
 	all.Wait()
 	require.NoError(t, <-closed)
 	assert.Equal(t, 50, open(t, dir, bolt.Options{}).Stats().Live)

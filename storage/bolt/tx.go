@@ -3,7 +3,6 @@ package bolt
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -34,6 +33,8 @@ type alertPut struct {
 	drop  bool
 	// first is true when the alert was not at its place before.
 	first bool
+	// void puts were overtaken by another in the same update.
+	void bool
 }
 
 // begin readies t for the next update.
@@ -149,157 +150,6 @@ func (t *tx) Archive(id string) {
 	h.archived = true
 	t.own.incidents[id] = &h
 	t.own.archived++
-}
-
-// alert returns what this update sees of an alert, or nil. The result is valid
-// until the next change.
-func (t *tx) alert(id tocsin.Key) *tocsin.AlertState {
-	var s *tocsin.AlertState
-	if a := t.own.alerts[id]; a != nil {
-		s = a.visible()
-	} else if a := t.batch.alerts[id]; a != nil {
-		s = a.visible()
-	} else if a := t.mem.alert(id); a != nil {
-		s = &a.state
-	}
-	if s == nil || t.isArchived(s.Incident) {
-		return nil
-	}
-	return s
-}
-
-func (a *stagedAlert) visible() *tocsin.AlertState {
-	if a.gone {
-		return nil
-	}
-	return &a.state
-}
-
-// isArchived reports whether an incident that alerts are attached to was
-// archived by this update or one before it in the batch.
-func (t *tx) isArchived(id string) bool {
-	return id != "" && t.own.archived+t.batch.archived > 0 && !t.live(id) && t.staged(id)
-}
-
-func (t *tx) staged(id string) bool {
-	return t.own.incidents[id] != nil || t.batch.incidents[id] != nil
-}
-
-func (t *tx) Alert(id tocsin.Key) (tocsin.AlertState, bool) {
-	if s := t.alert(id); s != nil {
-		return *s, true
-	}
-	return tocsin.AlertState{}, false
-}
-
-func (t *tx) PutAlert(state tocsin.AlertState, text *tocsin.Alert) {
-	canonState(&state)
-	put := alertPut{state: state, first: true}
-	to := placeOf(&state)
-	if old := t.alert(state.ID); old != nil {
-		from := placeOf(old)
-		put.first = from != to
-		if put.first {
-			t.puts = append(t.puts, alertPut{state: *old, drop: true})
-			t.own.places[from] = tocsin.Key{}
-		}
-	}
-	if text != nil {
-		body, err := t.enc.alert(text)
-		if err != nil {
-			t.fail(fmt.Errorf("alert %s: %w", state.ID, err))
-		}
-		put.body = body
-	}
-	t.own.stageAlert(&stagedAlert{state: state})
-	t.puts = append(t.puts, put)
-	if put.first && to != (place{}) {
-		t.occupy(to, state.ID)
-	}
-}
-
-// occupy notes that an alert is at p from now on.
-func (t *tx) occupy(p place, id tocsin.Key) {
-	if other := t.at(p); !other.IsZero() && other != id {
-		t.fail(tocsin.Invalid("seq", "alert %d of incident %s is %s already, it cannot be %s too", p.seq, p.incident, other, id))
-	}
-	t.own.places[p] = id
-}
-
-// at returns the alert at p, or the zero Key.
-func (t *tx) at(p place) tocsin.Key {
-	if id, ok := t.own.places[p]; ok {
-		return id
-	}
-	if id, ok := t.batch.places[p]; ok {
-		return id
-	}
-	if e := t.mem.live[p.incident]; e != nil && p.seq > 0 && int(p.seq) <= len(e.alerts) {
-		if a := e.alerts[p.seq-1]; a != nil {
-			return a.state.ID
-		}
-	}
-	return tocsin.Key{}
-}
-
-func (t *tx) Observed(state tocsin.AlertState) {
-	known := t.alert(state.ID)
-	if known == nil {
-		return
-	}
-	s := *known
-	s.SeenAt, s.Repeats = state.SeenAt.UTC(), state.Repeats
-	t.own.stageAlert(&stagedAlert{state: s, pending: true})
-}
-
-func (t *tx) Forget(id tocsin.Key) {
-	s := t.alert(id)
-	if s == nil || s.Incident != "" {
-		return
-	}
-	t.puts = append(t.puts, alertPut{state: *s, drop: true})
-	t.own.stageAlert(&stagedAlert{state: *s, gone: true})
-}
-
-// Indexed yields what is staged first, then what is in memory and not staged.
-// An alert that the caller changes while it iterates is yielded once, as it was
-// or as it is then.
-func (t *tx) Indexed(key tocsin.Key) iter.Seq[tocsin.AlertState] {
-	return func(yield func(tocsin.AlertState) bool) {
-		before := t.own.order
-		own, batch := t.own.index[key], t.batch.index[key]
-		for _, id := range own {
-			if s := t.alert(id); s != nil && slices.Contains(indexed(s), key) && !yield(*s) {
-				return
-			}
-		}
-		for _, id := range batch {
-			if s := t.unseen(id, key, before); s != nil && !yield(*s) {
-				return
-			}
-		}
-		for a := range t.mem.index.all(key) {
-			if a.dead() || t.batch.alerts[a.state.ID] != nil {
-				continue
-			}
-			if s := t.unseen(a.state.ID, key, before); s != nil && !yield(*s) {
-				return
-			}
-		}
-	}
-}
-
-// unseen returns an alert if it bears key and was not in the update's own layer
-// when that had before alerts.
-func (t *tx) unseen(id, key tocsin.Key, before int) *tocsin.AlertState {
-	if own := t.own.alerts[id]; own != nil && own.order < before {
-		return nil
-	}
-	s := t.alert(id)
-	if s == nil || !slices.Contains(indexed(s), key) {
-		return nil
-	}
-	return s
 }
 
 func (t *tx) Silences() []tocsin.Silence {

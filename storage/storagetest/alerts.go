@@ -81,6 +81,15 @@ func alertTests() map[string]func(*rig) {
 				"seq 0":       func(tx tocsin.Tx) { s, a := newAlert("x", "aaa", 0); tx.PutAlert(s, a) },
 				"seq above":   func(tx tocsin.Tx) { tx.PutAlert(s, a) },
 				"seq taken":   func(tx tocsin.Tx) { s, a := newAlert("x", "aaa", 2); tx.PutAlert(s, a) },
+				"seq taken by one that is put twice": func(tx tocsin.Tx) {
+					i := tx.Incident("aaa")
+					i.Alerts++
+					tx.PutIncident(i)
+					for _, name := range []string{"x", "x", "y"} {
+						s, a := newAlert(name, "aaa", 3)
+						tx.PutAlert(s, a)
+					}
+				},
 				"seq taken at once": func(tx tocsin.Tx) {
 					i := tx.Incident("aaa")
 					i.Alerts++
@@ -129,6 +138,62 @@ func alertTests() map[string]func(*rig) {
 				assert.Equal(r, []string{"bbb-1", "aaa-2"}, names(r.alerts("bbb", 10)))
 				r.reopen()
 			}
+		},
+		"PlacesChangeHands": func(r *rig) {
+			r.update(func(tx tocsin.Tx) { put(tx, newIncident("aaa", 0), 4) })
+			move := func(tx tocsin.Tx, name string, seq uint32) {
+				s, a := newAlert(name, "aaa", seq)
+				tx.PutAlert(s, a)
+			}
+			r.update(func(tx tocsin.Tx) { // 1 and 2 swap; 3 goes to 5, where 4 was for a moment
+				i := tx.Incident("aaa")
+				i.Alerts = 5
+				tx.PutIncident(i)
+				move(tx, "aaa-1", 2)
+				move(tx, "aaa-2", 1)
+				move(tx, "aaa-4", 5)
+				move(tx, "aaa-3", 5)
+				move(tx, "aaa-4", 4)
+			})
+			for range 2 {
+				assert.Equal(r, []string{"aaa-2", "aaa-1", "aaa-4", "aaa-3"}, names(r.alerts("aaa", 10)))
+				require.ErrorIs(r, r.try(func(tx tocsin.Tx) { move(tx, "x", 5) }), tocsin.ErrInvalid)
+				r.reopen()
+			}
+			r.update(func(tx tocsin.Tx) { // 3 is free
+				i := tx.Incident("aaa")
+				i.Firing++
+				tx.PutIncident(i)
+				move(tx, "x", 3)
+			})
+			assert.Equal(r, []string{"aaa-2", "aaa-1", "x", "aaa-4", "aaa-3"}, names(r.alerts("aaa", 10)))
+		},
+		"PutTwice": func(r *rig) {
+			r.update(func(tx tocsin.Tx) {
+				i := newIncident("aaa", 0)
+				i.Alerts, i.Firing = 1, 1
+				tx.PutIncident(i)
+				s, a := newAlert("x", "aaa", 1)
+				tx.PutAlert(s, a)
+				tx.Observed(s)
+				s.Repeats = 3
+				tx.PutAlert(s, nil)
+				orphan, b := newAlert("y", "", 0)
+				tx.PutAlert(orphan, b)
+				tx.Forget(orphan.ID)
+			})
+			for range 2 {
+				records := r.alerts("aaa", 10)
+				require.Len(r, records, 1)
+				assert.EqualValues(r, 3, records[0].State.Repeats)
+				assert.Equal(r, "x", records[0].Name())
+				_, known := r.alert(tocsinID("y"))
+				assert.False(r, known)
+				r.reopen()
+			}
+		},
+		"NoID": func(r *rig) {
+			require.ErrorIs(r, r.try(func(tx tocsin.Tx) { tx.PutAlert(tocsin.AlertState{}, nil) }), tocsin.ErrInvalid)
 		},
 		"Forget": func(r *rig) {
 			orphan, a := newAlert("x", "", 0)
@@ -241,6 +306,25 @@ func indexTests() map[string]func(*rig) {
 					assert.Equal(r, 1, n, id)
 				}
 			})
+		},
+		"Moved": func(r *rig) {
+			r.update(func(tx tocsin.Tx) {
+				indexed(tx, newIncident("aaa", 0), 2)
+				indexed(tx, newIncident("bbb", 1), 0)
+			})
+			r.update(func(tx tocsin.Tx) {
+				a, b := tx.Incident("aaa"), tx.Incident("bbb")
+				a.Firing, b.Firing, b.Alerts = 1, 1, 1
+				tx.PutIncident(a)
+				tx.PutIncident(b)
+				s, text := newAlert("aaa-1", "bbb", 1)
+				s.Index = []tocsin.Key{key}
+				tx.PutAlert(s, text)
+			})
+			for range 2 {
+				r.update(func(tx tocsin.Tx) { r.finds(tx, key, "aaa-1", "aaa-2") })
+				r.reopen()
+			}
 		},
 		"StopsEarly": func(r *rig) {
 			r.update(func(tx tocsin.Tx) { indexed(tx, newIncident("aaa", 0), 3) })

@@ -49,7 +49,7 @@ func Conformance(t *testing.T, open func(t *testing.T, dir string) storage.Store
 	}
 	t.Run("Model", func(t *testing.T) {
 		t.Parallel()
-		checkModel(t, open)
+		Model(t, open, oneByOne)
 	})
 }
 

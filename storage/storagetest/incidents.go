@@ -243,6 +243,21 @@ func archiveTests() map[string]func(*rig) {
 			assert.Len(r, r.alerts("aaa", 10), 2)
 			assert.Equal(r, []string{"opened aaa", "resolved by ana"}, texts(r.timeline("aaa", 0, 10)))
 		},
+		"OrphanAttachedAndArchivedAtOnce": func(r *rig) {
+			orphan, _ := newAlert("aaa-1", "", 0)
+			r.update(func(tx tocsin.Tx) { tx.PutAlert(orphan, nil) })
+			r.update(func(tx tocsin.Tx) {
+				put(tx, newIncident("aaa", 0), 1)
+				resolve(tx, "aaa")
+				tx.Archive("aaa")
+			})
+			for range 2 {
+				_, known := r.alert(orphan.ID)
+				assert.False(r, known)
+				assert.Len(r, r.alerts("aaa", 10), 1)
+				r.reopen()
+			}
+		},
 		"AlertIntoArchived": func(r *rig) {
 			r.update(func(tx tocsin.Tx) { put(tx, newIncident("aaa", 0), 1) })
 			r.update(func(tx tocsin.Tx) { resolve(tx, "aaa"); tx.Archive("aaa") })

@@ -3,15 +3,11 @@ package storagetest
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"iter"
 	"maps"
 	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -150,165 +146,31 @@ func (m *model) alertsOf(id string) []tocsin.AlertRecord {
 	return records
 }
 
-// step is one thing to do in a transaction, drawn beforehand so that running it
-// again does the same.
-type step struct {
-	Kind                  string
-	Incident, Group, Name int
-	Yes                   bool
-	Key                   int
+// Together runs functions as concurrent updates that take effect in the order
+// given, and returns what Update returned for each.
+type Together func(t *testing.T, s storage.Store, fns []func(tocsin.Tx) error) []error
+
+// oneByOne runs them one after the other.
+func oneByOne(t *testing.T, s storage.Store, fns []func(tocsin.Tx) error) []error {
+	var errs []error
+	for _, fn := range fns {
+		errs = append(errs, s.Update(t.Context(), fn))
+	}
+	return errs
 }
 
-const modelIDs, modelGroups, modelNames, modelKeys = 8, 4, 10, 3
-
-func drawStep(t *rapid.T) step {
-	return step{
-		Kind: rapid.SampledFrom([]string{"open", "alert", "alert", "alert", "orphan", "forget", "observe",
-			"resolve", "archive", "note", "receipt", "silence", "fail"}).Draw(t, "kind"),
-		Incident: rapid.IntRange(0, modelIDs-1).Draw(t, "incident"),
-		Group:    rapid.IntRange(0, modelGroups-1).Draw(t, "group"),
-		Name:     rapid.IntRange(0, modelNames-1).Draw(t, "name"),
-		Key:      rapid.IntRange(0, modelKeys-1).Draw(t, "key"),
-		Yes:      rapid.Bool().Draw(t, "yes"),
-	}
-}
-
-var errStep = errors.New("this transaction fails")
-
-func (s step) id() string           { return fmt.Sprintf("i%d", s.Incident) }
-func (s step) group() tocsin.Key    { return tocsin.NewKey("group", fmt.Sprint(s.Group)) }
-func (s step) indexKey() tocsin.Key { return tocsin.NewKey("index", fmt.Sprint(s.Key)) }
-func (s step) name() string         { return fmt.Sprintf("alert-%d", s.Name) }
-
-func (s step) apply(tx tocsin.Tx) error {
-	switch s.Kind {
-	case "open":
-		if tx.Incident(s.id()) == nil && tx.ByGroup(s.group()) == nil {
-			i := newIncident(s.id(), (s.Incident*3+s.Name)%7)
-			i.Group = s.group()
-			put(tx, i, 0)
-		}
-	case "alert":
-		s.alert(tx)
-	case "orphan":
-		if state, a := newAlert(s.name(), "", 0); s.Yes {
-			if _, known := tx.Alert(state.ID); !known {
-				tx.PutAlert(state, a)
-			}
-		}
-	case "forget":
-		tx.Forget(tocsinID(s.name()))
-	case "observe":
-		if state, known := tx.Alert(tocsinID(s.name())); known {
-			state.Repeats++
-			tx.Observed(state)
-		}
-	case "resolve", "archive":
-		s.resolve(tx)
-	case "note":
-		tx.Append(tocsin.Event{Kind: tocsin.EventNote, Incident: s.id(), At: epoch(), Text: fmt.Sprint("note ", s.Name)})
-	case "receipt":
-		if i := tx.Incident(s.id()); i != nil {
-			i.Deliveries[0].Revision, i.Deliveries[0].Ref = i.Revision, s.name()
-			tx.PutIncident(i)
-		}
-	case "silence":
-		if s.Yes {
-			tx.PutSilence(tocsin.Silence{ID: s.name(), Comment: s.id(), StartsAt: epoch(), EndsAt: epoch()})
-		} else {
-			tx.DeleteSilence(s.name())
-		}
-	case "fail":
-		if s.Yes && s.Name == 0 {
-			return errStep
-		}
-	}
-	return nil
-}
-
-// alert changes an alert that is attached, or attaches it.
-func (s step) alert(tx tocsin.Tx) {
-	old, known := tx.Alert(tocsinID(s.name()))
-	if known && old.Incident != "" {
-		change(tx, old, func(a *tocsin.AlertState) { a.Firing, a.Index = s.Yes, []tocsin.Key{s.indexKey()} })
-		return
-	}
-	i := tx.ByGroup(s.group())
-	if i == nil {
-		return
-	}
-	i.Alerts++
-	state, a := newAlert(s.name(), i.ID, i.Alerts)
-	state.Firing, state.Index = s.Yes, []tocsin.Key{s.indexKey()}
-	i.Count(tocsin.AlertState{}, state, epoch())
-	tx.PutAlert(state, a)
-	tx.PutIncident(i)
-}
-
-func (s step) resolve(tx tocsin.Tx) {
-	if tx.Incident(s.id()) == nil {
-		return
-	}
-	resolve(tx, s.id())
-	if s.Kind == "archive" {
-		tx.Archive(s.id())
-	}
-}
-
-// seen is everything that a transaction shows, for comparison.
-func seen(tx tocsin.Tx) string {
-	shown := map[string]any{}
-	for n := range modelIDs {
-		id := step{Incident: n}.id()
-		shown[id] = tx.Incident(id)
-	}
-	for n := range modelGroups {
-		if i := tx.ByGroup(step{Group: n}.group()); i != nil {
-			shown[fmt.Sprint("group ", n)] = i.ID
-		}
-	}
-	for n := range modelNames {
-		if a, known := tx.Alert(tocsinID(step{Name: n}.name())); known {
-			shown[fmt.Sprint("alert ", n)] = comparable(a)
-		}
-	}
-	for n := range modelKeys {
-		var found []string
-		for a := range tx.Indexed(step{Key: n}.indexKey()) {
-			found = append(found, a.ID.String())
-		}
-		slices.Sort(found)
-		shown[fmt.Sprint("key ", n)] = found
-	}
-	shown["silences"] = append([]tocsin.Silence{}, tx.Silences()...)
-	return dump(shown)
-}
-
-// comparable leaves out what a restart may set back.
-func comparable(s tocsin.AlertState) tocsin.AlertState {
-	s.SeenAt, s.Repeats = time.Time{}, 0
-	return s
-}
-
-func dump(v any) string {
-	b, err := json.MarshalIndent(v, "", " ")
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
-// checkModel runs random transactions and restarts against the store and the
-// model. rapid prints the seed of a failure.
-func checkModel(t *testing.T, open Open) {
+// Model runs random transactions and restarts against the store and a model.
+// rapid prints the seed of a failure. Conformance runs it with updates one after
+// the other; a store that commits many at once runs it again with together.
+func Model(t *testing.T, open Open, together Together) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "model")
 		require.NoError(rt, err)
 		m, store := newModel(), open(t, dir)
 		defer func() { require.NoError(rt, store.Close()) }()
-		for range rapid.IntRange(1, 25).Draw(rt, "transactions") {
-			steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 6).Draw(rt, "steps")
-			m = transact(rt, store, m, steps)
+		for range rapid.IntRange(1, 10).Draw(rt, "rounds") {
+			steps := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawStep), 1, 6), 1, 4).Draw(rt, "transactions")
+			m = transact(t, rt, store, m, steps, together)
 			if rapid.IntRange(0, 7).Draw(rt, "restart") == 0 {
 				check(rt, store)
 				require.NoError(rt, store.Close())
@@ -326,31 +188,39 @@ func checkModel(t *testing.T, open Open) {
 	})
 }
 
-// transact runs the steps in one transaction of the store and of the model, and
-// returns the model as it is then.
-func transact(rt *rapid.T, store storage.Store, m *model, steps []step) *model {
-	run := func(tx tocsin.Tx) (string, error) {
-		for _, s := range steps {
-			if err := s.apply(tx); err != nil {
-				return "", err
-			}
+// transact runs transactions of steps on the store and on the model, and returns
+// the model as it is then.
+func transact(t *testing.T, rt *rapid.T, store storage.Store, m *model, transactions [][]step, together Together) *model {
+	got := make([]string, len(transactions))
+	var fns []func(tocsin.Tx) error
+	for n, steps := range transactions {
+		fns = append(fns, func(tx tocsin.Tx) (err error) {
+			got[n], err = run(tx, steps)
+			return err
+		})
+	}
+	errs := together(t, store, fns)
+	for n, steps := range transactions {
+		next := m.clone()
+		want, wantErr := run(next, steps)
+		require.Equal(rt, wantErr, errs[n])
+		require.Equal(rt, want, got[n], "the same transaction")
+		if wantErr == nil {
+			next.settle(len(m.events))
+			m = next
 		}
-		return seen(tx), nil
 	}
-	next := m.clone()
-	want, wantErr := run(next)
-	var got string
-	err := store.Update(context.Background(), func(tx tocsin.Tx) (err error) {
-		got, err = run(tx)
-		return err
-	})
-	require.Equal(rt, wantErr, err)
-	require.Equal(rt, want, got, "the same transaction")
-	if wantErr != nil {
-		return m
+	return m
+}
+
+// run runs the steps of a transaction and returns what it sees then.
+func run(tx tocsin.Tx, steps []step) (string, error) {
+	for _, s := range steps {
+		if err := s.apply(tx); err != nil {
+			return "", err
+		}
 	}
-	next.settle(len(m.events))
-	return next
+	return seen(tx), nil
 }
 
 // settle drops the new events of incidents that do not exist.
