@@ -59,7 +59,7 @@ func (r *router) do(what, id, by string) error {
 }
 
 func (r *router) Acknowledge(_ context.Context, id, by string) error { return r.do("ack", id, by) }
-func (r *router) Resolve(_ context.Context, id, by string) error { return r.do("resolve", id, by) }
+func (r *router) Resolve(_ context.Context, id, by string) error     { return r.do("resolve", id, by) }
 
 func (r *router) ExpireSilence(_ context.Context, id, by string) error {
 	return r.do("expire", id, by)

@@ -31,8 +31,10 @@ const (
 )
 
 func (b bucketID) String() string {
-	return [bucketCount]string{"incidents", "archive", "states", "bodies", "orphans", "orphanbodies",
-		"events", "silences", "purging", "meta"}[b]
+	return [bucketCount]string{
+		"incidents", "archive", "states", "bodies", "orphans", "orphanbodies",
+		"events", "silences", "purging", "meta",
+	}[b]
 }
 
 // fill is how full a page is left when it is split: append-only buckets have

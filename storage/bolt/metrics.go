@@ -44,7 +44,8 @@ func newMetrics(r prometheus.Registerer, queue, size func() float64) (*metrics, 
 		unavailable: updates.WithLabelValues("unavailable"),
 		cancelled:   updates.WithLabelValues("cancelled"),
 	}
-	m.all = []prometheus.Collector{updates, m.commitSeconds, m.commits, m.batch,
+	m.all = []prometheus.Collector{
+		updates, m.commitSeconds, m.commits, m.batch,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tocsin_store_queue_length", Help: "Updates that wait for the committer.",
 		}, queue),

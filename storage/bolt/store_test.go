@@ -328,8 +328,10 @@ func TestMetrics(t *testing.T) {
 	for _, f := range families {
 		names = append(names, f.GetName())
 	}
-	assert.Equal(t, []string{"tocsin_store_batch_updates", "tocsin_store_commit_seconds", "tocsin_store_commits_total",
-		"tocsin_store_queue_length", "tocsin_store_size_bytes", "tocsin_store_updates_total"}, names)
+	assert.Equal(t, []string{
+		"tocsin_store_batch_updates", "tocsin_store_commit_seconds", "tocsin_store_commits_total",
+		"tocsin_store_queue_length", "tocsin_store_size_bytes", "tocsin_store_updates_total",
+	}, names)
 	assert.EqualValues(t, 1, commits(t, reg))
 	_, err = bolt.Open(t.TempDir(), bolt.Options{Registerer: reg, Ballast: -1})
 	require.ErrorContains(t, err, "registered already")

@@ -25,8 +25,10 @@ const modelIDs, modelGroups, modelNames, modelKeys = 8, 4, 10, 3
 
 func drawStep(t *rapid.T) step {
 	return step{
-		Kind: rapid.SampledFrom([]string{"open", "alert", "alert", "alert", "orphan", "forget", "observe",
-			"resolve", "archive", "note", "receipt", "silence", "fail"}).Draw(t, "kind"),
+		Kind: rapid.SampledFrom([]string{
+			"open", "alert", "alert", "alert", "orphan", "forget", "observe",
+			"resolve", "archive", "note", "receipt", "silence", "fail",
+		}).Draw(t, "kind"),
 		Incident: rapid.IntRange(0, modelIDs-1).Draw(t, "incident"),
 		Group:    rapid.IntRange(0, modelGroups-1).Draw(t, "group"),
 		Name:     rapid.IntRange(0, modelNames-1).Draw(t, "name"),

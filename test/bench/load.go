@@ -24,6 +24,7 @@ type sink struct {
 	got   atomic.Int64
 	mu    sync.Mutex
 	at    map[int]time.Time
+	last  time.Time
 }
 
 // marker stands in every alert's summary, before its number.
@@ -65,7 +66,7 @@ func (s *sink) note(rest []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, seen := s.at[n]; !seen {
-		s.at[n] = now
+		s.at[n], s.last = now, now
 		s.got.Add(1)
 	}
 }
@@ -86,15 +87,9 @@ func (s *sink) wait(ctx context.Context, n int64) (time.Time, error) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	var last time.Time
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.at {
-		if t.After(last) {
-			last = t
-		}
-	}
-	return last, nil
+	return s.last, nil
 }
 
 // amAlert is an alert in Alertmanager's own words, for both programs.

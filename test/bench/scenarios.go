@@ -197,7 +197,7 @@ func oneIncident(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		return errors.Join(growth(ctx, o, p, 50_000), p.stop())
+		return errors.Join(growth(ctx, o, nil, p, 50_000), p.stop())
 	})
 }
 
@@ -208,10 +208,7 @@ func manyIncidents(ctx context.Context, o options) error {
 		if err != nil {
 			return err
 		}
-		err = growth(ctx, o, p, 100_000)
-		if err == nil {
-			_, err = s.wait(ctx, 100_000)
-		}
+		err = growth(ctx, o, s, p, 100_000)
 		fmt.Printf("resident with all told    %8.0f MiB (of it anonymous %.0f)\n", p.memory("VmRSS"), p.memory("RssAnon"))
 		if err := errors.Join(err, p.stop()); err != nil {
 			return err
@@ -228,8 +225,9 @@ func manyIncidents(ctx context.Context, o options) error {
 
 // growth posts n alerts in requests of 50 and compares what the last thousand
 // cost with what the first did, and prints the memory an alert. The first
-// thousand is taken after a warm-up of another thousand.
-func growth(ctx context.Context, o options, p *process, n int) error {
+// thousand is taken after a warm-up of another thousand. With a sink, every
+// thousand is told before the next is posted.
+func growth(ctx context.Context, o options, s *sink, p *process, n int) error {
 	const step = 1000
 	var costs []time.Duration
 	base := p.memory("RssAnon")
@@ -245,6 +243,11 @@ func growth(ctx context.Context, o options, p *process, n int) error {
 		before := p.cpu()
 		if _, err := postAll(ctx, p.url, o.connections, bodies); err != nil {
 			return err
+		}
+		if s != nil {
+			if _, err := s.wait(ctx, int64(from+step)); err != nil {
+				return err
+			}
 		}
 		costs = append(costs, p.cpu()-before)
 	}
