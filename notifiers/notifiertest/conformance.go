@@ -19,6 +19,7 @@ import (
 
 // Notifier is what is checked.
 type Notifier interface {
+	// Deliver makes one call to the provider.
 	Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error)
 }
 
@@ -145,7 +146,7 @@ func Conformance(t *testing.T, p Provider) {
 }
 
 // deliver makes one attempt and checks what holds for every error.
-func (p *Provider) deliver(t testing.TB, ctx context.Context, n Notifier, notice tocsin.Notice) (tocsin.Receipt, error) {
+func (p *Provider) deliver(ctx context.Context, t testing.TB, n Notifier, notice tocsin.Notice) (tocsin.Receipt, error) {
 	t.Helper()
 	r, err := n.Deliver(ctx, notice)
 	if err == nil {
@@ -167,7 +168,7 @@ func (p *Provider) try(t *testing.T, h http.Handler) error {
 	s := serve(t, h)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, err := p.deliver(t, ctx, p.New(t, s.URL, nil), p.notice())
+	_, err := p.deliver(ctx, t, p.New(t, s.URL, nil), p.notice())
 	return err
 }
 
@@ -185,7 +186,7 @@ func serve(t testing.TB, h http.Handler) *httptest.Server {
 func delivers(t *testing.T, p *Provider) {
 	h, things := p.Emulator(t)
 	notice := p.notice()
-	r, err := p.deliver(t, t.Context(), p.New(t, serve(t, h).URL, nil), notice)
+	r, err := p.deliver(t.Context(), t, p.New(t, serve(t, h).URL, nil), notice)
 	require.NoError(t, err)
 	assert.Equal(t, 1, things())
 	assert.NotEmpty(t, r.Ref, "what was posted must be found again")
@@ -204,7 +205,7 @@ func classifiesEveryStatus(t *testing.T, p *Provider) {
 			r.StatusCode, r.Status = status, fmt.Sprintf("%d %s", status, http.StatusText(status))
 			r.Header.Del("Retry-After")
 		}}
-		_, err := p.deliver(t, t.Context(), p.New(t, "http://provider.example", rt), p.notice())
+		_, err := p.deliver(t.Context(), t, p.New(t, "http://provider.example", rt), p.notice())
 		assert.Equal(t, p.class(status), ClassOf(err), "status %d: %v", status, err)
 		if err != nil && status != http.StatusTooManyRequests {
 			assert.Contains(t, err.Error(), fmt.Sprint(status), "the error must name the status")
@@ -222,7 +223,7 @@ func obeysRetryAfter(t *testing.T, p *Provider) {
 				r.Header.Set("Retry-After", value)
 			}
 		}}
-		_, err := p.deliver(t, t.Context(), p.New(t, "http://provider.example", rt), p.notice())
+		_, err := p.deliver(t.Context(), t, p.New(t, "http://provider.example", rt), p.notice())
 		require.Error(t, err)
 		d, ok := tocsin.RetryDelay(err)
 		require.True(t, ok, "Retry-After %q: %v", value, err)
@@ -241,11 +242,11 @@ func twiceIsOneThing(t *testing.T, p *Provider) {
 	h, things := p.Emulator(t)
 	n := p.New(t, serve(t, h).URL, nil)
 	notice := p.notice()
-	first, err := p.deliver(t, t.Context(), n, notice)
+	first, err := p.deliver(t.Context(), t, n, notice)
 	require.NoError(t, err)
 	// The receipt was lost in a crash: the same again.
 	notice.MayBePosted = true
-	second, err := p.deliver(t, t.Context(), n, notice)
+	second, err := p.deliver(t.Context(), t, n, notice)
 	require.NoError(t, err)
 	assert.Equal(t, 1, things())
 	assert.Equal(t, first.Ref, second.Ref)
@@ -263,12 +264,12 @@ func lostAnswerIsUnclear(t *testing.T, p *Provider) {
 		panic(http.ErrAbortHandler)
 	})).URL, nil)
 	notice := p.notice()
-	_, err := p.deliver(t, t.Context(), n, notice)
+	_, err := p.deliver(t.Context(), t, n, notice)
 	require.Error(t, err)
 	assert.Equal(t, Temporary, ClassOf(err), "%v", err)
 	assert.True(t, tocsin.IsUnclear(err), "the provider has acted: %v", err)
 	notice.MayBePosted = true
-	_, err = p.deliver(t, t.Context(), n, notice)
+	_, err = p.deliver(t.Context(), t, n, notice)
 	require.NoError(t, err)
 	assert.Equal(t, 1, things())
 }

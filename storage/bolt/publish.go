@@ -46,9 +46,9 @@ func (m *memory) applyAlert(id tocsin.Key, s *stagedAlert) {
 }
 
 // wakes returns the wake-ups that a committed batch calls for.
-func (b *layer) wakes(now time.Time) []tocsin.Wake {
+func (l *layer) wakes(now time.Time) []tocsin.Wake {
 	var wakes []tocsin.Wake
-	for _, h := range b.incidents {
+	for _, h := range l.incidents {
 		if !h.archived {
 			wakes = append(wakes, h.inc.Lagging(now)...)
 		}

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -23,7 +24,7 @@ func (s *Store) view(fn func(*bbolt.Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverFault(&err)
 	err = s.db.View(fn)
-	if err == berrors.ErrDatabaseNotOpen {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return tocsin.Unavailable(errClosed)
 	}
 	return err
