@@ -169,7 +169,8 @@ func (r *Router) act(ctx context.Context, id string, do func(*tocsin.Incident, t
 
 // PutSilence makes a silence, or changes the one of the same ID, and returns it
 // as it was kept. An empty ID asks for a new one; a zero StartsAt means now. The
-// alerts that fire are decided again before PutSilence returns.
+// alerts that fire are decided again before PutSilence returns, or, when there
+// are too many for ctx, soon after.
 func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silence, error) {
 	now, seed := r.o.Now(), tocsin.NewSeed()
 	if s.StartsAt.IsZero() {
@@ -195,7 +196,18 @@ func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silen
 	if err != nil {
 		return s, err
 	}
-	return s, r.redecide(ctx)
+	r.redecideNow(ctx)
+	return s, nil
+}
+
+// redecideNow decides the known alerts again after a silence was committed. When
+// ctx ends first, the sweep finishes it: the silence stands either way, and
+// telling the caller of a failure would have it made twice.
+func (r *Router) redecideNow(ctx context.Context) {
+	if err := r.redecide(ctx); err != nil {
+		r.o.Logger.Info("the sweep goes on with deciding the known alerts again", "reason", err)
+		r.again()
+	}
 }
 
 func hasSilence(tx tocsin.Tx, id string) bool {
@@ -228,7 +240,8 @@ func (r *Router) ExpireSilence(ctx context.Context, id, by string) error {
 	if err != nil {
 		return err
 	}
-	return r.redecide(ctx)
+	r.redecideNow(ctx)
+	return nil
 }
 
 // Silences returns the silences that are kept, expired ones too.
