@@ -2,6 +2,7 @@ package notifiers
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -49,6 +50,34 @@ type item struct {
 	notBefore   time.Time
 	attempts    int
 	done        chan struct{}
+	// place is the index in the lane's queue, -1 while it is not there.
+	place int
+}
+
+// queue is a heap of the items that nobody works on, the most urgent on top.
+type queue []*item
+
+// Len, Less, Swap, Push and Pop are container/heap's.
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return urgency(q[i], q[j]) < 0 }
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i, j
+}
+
+func (q *queue) Push(x any) {
+	it := x.(*item)
+	it.place = len(*q)
+	*q = append(*q, it)
+}
+
+func (q *queue) Pop() any {
+	old := *q
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*q = old[:len(old)-1]
+	it.place = -1
+	return it
 }
 
 // lane is a queue by urgency with one rate.
@@ -58,10 +87,13 @@ type lane struct {
 	kick     chan struct{}
 	stopped  chan struct{}
 
-	mu       sync.Mutex
-	limiter  *rate.Limiter
-	width    int
-	items    map[delivery]*item
+	mu      sync.Mutex
+	limiter *rate.Limiter
+	width   int
+	items   map[delivery]*item
+	// ready items may be taken at once; delayed ones wait for their notBefore.
+	ready    queue
+	delayed  []*item
 	busy     int
 	failures int
 	until    time.Time
@@ -105,6 +137,9 @@ func (l *lane) add(w tocsin.Wake) <-chan struct{} {
 	k := delivery{w.Incident, w.Target}
 	if it := l.items[k]; it != nil {
 		it.wake, it.dirty = w, it.busy
+		if it.place >= 0 {
+			heap.Fix(&l.ready, it.place)
+		}
 		return it.done
 	}
 	room := laneFull
@@ -115,8 +150,9 @@ func (l *lane) add(w tocsin.Wake) <-chan struct{} {
 		l.overflow = true
 		return nil
 	}
-	it := &item{wake: w, since: l.now(), done: make(chan struct{})}
+	it := &item{wake: w, since: l.now(), done: make(chan struct{}), place: -1}
 	l.items[k] = it
+	heap.Push(&l.ready, it)
 	l.poke()
 	return it.done
 }
@@ -169,8 +205,8 @@ func (l *lane) next() (*item, time.Duration) {
 	if until := latest(l.until, l.provider.paused()); until.After(now) {
 		return nil, until.Sub(now)
 	}
-	it, soonest := l.best(now)
-	if it == nil {
+	soonest := l.promote(now)
+	if len(l.ready) == 0 {
 		if soonest.IsZero() {
 			return nil, idle
 		}
@@ -183,26 +219,26 @@ func (l *lane) next() (*item, time.Duration) {
 			return nil, wait
 		}
 	}
+	it := heap.Pop(&l.ready).(*item)
 	it.busy, it.dirty = true, false
 	l.busy++
 	return it, 0
 }
 
-// best is the most urgent waiting item that is due, and else when the first
-// will be.
-func (l *lane) best(now time.Time) (best *item, soonest time.Time) {
-	for _, it := range l.items {
-		switch {
-		case it.busy:
-		case it.notBefore.After(now):
+// promote moves the delayed items that are due among the ready ones, and says
+// when the next of the others will be; zero: there are none.
+func (l *lane) promote(now time.Time) (soonest time.Time) {
+	l.delayed = slices.DeleteFunc(l.delayed, func(it *item) bool {
+		if it.notBefore.After(now) {
 			if soonest.IsZero() || it.notBefore.Before(soonest) {
 				soonest = it.notBefore
 			}
-		case best == nil || urgency(it, best) < 0:
-			best = it
+			return false
 		}
-	}
-	return best, soonest
+		heap.Push(&l.ready, it)
+		return true
+	})
+	return soonest
 }
 
 // urgency orders items: the more severe first, then the older.
@@ -220,14 +256,15 @@ func (l *lane) claim(n int, want func(*item) bool) []*item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []*item
-	for _, it := range l.items {
-		if !it.busy && want(it) {
+	for _, it := range l.ready {
+		if want(it) {
 			out = append(out, it)
 		}
 	}
 	slices.SortFunc(out, urgency)
 	out = out[:min(n, len(out))]
 	for _, it := range out {
+		heap.Remove(&l.ready, it.place)
 		it.busy, it.dirty = true, false
 		l.busy++
 	}
@@ -277,6 +314,10 @@ func (l *lane) finish(it *item, r result) {
 	if !r.again && !r.failed && r.pause == 0 && !it.dirty {
 		delete(l.items, delivery{it.wake.Incident, it.wake.Target})
 		close(it.done)
+	} else if it.notBefore.After(now) {
+		l.delayed = append(l.delayed, it)
+	} else {
+		heap.Push(&l.ready, it)
 	}
 	l.poke()
 }

@@ -251,7 +251,7 @@ func eventMsg(e *tocsin.Event) (*nats.Msg, error) {
 	}
 	seq := strconv.FormatUint(e.Seq, 10)
 	return &nats.Msg{
-		Subject: eventPrefix + token(e.Incident) + "." + token(string(e.Kind)),
+		Subject: eventPrefix + token(string(e.Kind)),
 		Header:  nats.Header{SeqHeader: {seq}, jetstream.MsgIDHeader: {seq}},
 		Data:    data,
 	}, nil

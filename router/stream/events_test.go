@@ -115,7 +115,7 @@ func published(t *testing.T, js jetstream.JetStream) []tocsin.Event {
 		id := strconv.FormatUint(e.Seq, 10)
 		assert.Equal(t, id, msg.Header.Get(stream.SeqHeader))
 		assert.Equal(t, id, msg.Header.Get("Nats-Msg-Id"))
-		assert.Equal(t, "tocsin.events."+e.Incident+"."+string(e.Kind), msg.Subject)
+		assert.Equal(t, "tocsin.events."+string(e.Kind), msg.Subject)
 		events = append(events, e)
 	}
 	return events
@@ -238,7 +238,7 @@ func TestHostileEventsArePublished(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		msg, err := s.GetLastMsgForSubject(t.Context(), "tocsin.events.a.note")
+		msg, err := s.GetLastMsgForSubject(t.Context(), "tocsin.events.note")
 		return err == nil && msg.Sequence == 3
 	}, patience, 20*time.Millisecond)
 }

@@ -45,8 +45,9 @@ const (
 	WakeStream = "TOCSIN_WAKE"
 	// EventStream is the JetStream stream of incident events.
 	EventStream = "TOCSIN_EVENTS"
-	// EventSubjects matches the subject of every event:
-	// tocsin.events.<incident>.<kind>.
+	// EventSubjects matches the subject of every event: tocsin.events.<kind>.
+	// The incident is no part of it: NATS keeps about half a kilobyte for each
+	// subject that a stream holds.
 	EventSubjects = "tocsin.events.>"
 	// SeqHeader is the header of an event's message that holds its Seq.
 	SeqHeader = "Tocsin-Seq"
