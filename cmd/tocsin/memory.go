@@ -12,7 +12,7 @@ const (
 	// heapRoom is how much garbage may pile up at least before it is collected.
 	// With Go's default, a small heap under load is collected dozens of times a
 	// second: a fifth of the processor time of a storm (docs/benchmarks.md).
-	heapRoom = 32 << 20
+	heapRoom = 28 << 20
 	// heapGrowth is the percentage by which a large heap may grow, instead of
 	// Go's 100: much of it lives long, and memory is worth more there than time.
 	heapGrowth = 50
