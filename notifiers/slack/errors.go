@@ -139,7 +139,8 @@ func unclearPost(e *apiError, unclear bool) error {
 func retryAfter(v string, now time.Time) time.Duration {
 	v = strings.TrimSpace(v)
 	d := defaultRetryAfter
-	if secs, err := strconv.ParseFloat(v, 64); err == nil && secs >= 0 {
+	const absurd = 1e12 // seconds: whoever writes this did not mean it
+	if secs, err := strconv.ParseFloat(v, 64); err == nil && secs >= 0 && secs < absurd {
 		d = time.Duration(min(secs, maxRetryAfter.Seconds()) * float64(time.Second))
 	} else if at, err := http.ParseTime(v); err == nil {
 		d = at.Sub(now)
