@@ -119,10 +119,10 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 	}
 	g.Go(func() error { return s.app.Run(ctx) })
 	s.url = "http://" + s.app.Addr()
-	fmt.Fprintf(out, "Tocsin            %s          incidents, runbooks, API\n", s.url)
-	fmt.Fprintf(out, "emulated Slack    http://%s          the channels as a person sees them\n", slackAddr)
-	fmt.Fprintf(out, "emulated PagerDuty http://%s         its incidents\n", pdAddr)
-	fmt.Fprintf(out, "from a terminal   tocsin incidents --server.url %s\n\n", s.url)
+	fmt.Fprintf(out, "Tocsin              %-24s incidents with their runbooks\n", s.url)
+	fmt.Fprintf(out, "emulated Slack      http://%-17s the channels as a person sees them\n", slackAddr)
+	fmt.Fprintf(out, "emulated PagerDuty  http://%-17s its incidents\n", pdAddr)
+	fmt.Fprintf(out, "from a terminal     tocsin incidents --server.url %s\n\n", s.url)
 	return s, nil
 }
 
