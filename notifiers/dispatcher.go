@@ -231,18 +231,30 @@ func (d *Dispatcher) Handle(ctx context.Context, w tocsin.Wake) error {
 	}
 }
 
-// Wake handles wake-ups in this process, without waiting.
-func (d *Dispatcher) Wake(wakes []tocsin.Wake) error {
+// Wake handles wake-ups in this process, without waiting for anything and
+// without calling the store: the store itself may be the caller.
+func (d *Dispatcher) Wake(wakes []tocsin.Wake) {
 	for _, w := range wakes {
-		if _, l, ok := d.lane(w.Target); ok && l != nil {
+		_, l, ok := d.lane(w.Target)
+		switch {
+		case ok && l != nil:
 			l.add(w)
-		} else if !ok {
-			if err := d.fail(context.Background(), w, errNotConfigured); err != nil {
-				return err
-			}
+		case !ok:
+			d.failLater(w)
 		}
 	}
-	return nil
+}
+
+// failLater writes on the incident that its target is not configured any more.
+// When that cannot be written, the sweep comes back to it.
+func (d *Dispatcher) failLater(w tocsin.Wake) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.run == nil || d.run.Err() != nil {
+		return
+	}
+	ctx := d.run
+	d.work.Go(func() { _ = d.fail(ctx, w, errNotConfigured) })
 }
 
 var errNotConfigured = errors.New("the configuration has no such target any more")

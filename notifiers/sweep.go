@@ -84,9 +84,7 @@ func (d *Dispatcher) sweep(before map[delivery]bool) map[delivery]bool {
 			here = append(here, pass...)
 		}
 	}
-	if err := d.Wake(here); err != nil {
-		d.o.Logger.Warn("sweep failed; the next one tries again", "error", err)
-	}
+	d.Wake(here)
 	return woken
 }
 

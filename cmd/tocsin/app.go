@@ -193,7 +193,7 @@ func (a *App) serverDeps() server.Deps {
 func (a *App) committed(wakes []tocsin.Wake) {
 	if len(wakes) > 0 && a.stream != nil {
 		if err := a.stream.Wake(wakes); err != nil && a.dispatcher != nil {
-			_ = a.dispatcher.Wake(wakes) // what this loses, the sweep finds
+			a.dispatcher.Wake(wakes) // what this loses, the sweep finds
 		}
 	}
 	select {

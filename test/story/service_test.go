@@ -83,7 +83,7 @@ func (s *service) start() {
 	var err error
 	s.store, err = bolt.Open(s.path, bolt.Options{MinFree: -1, Ballast: -1, Committed: func(wakes []tocsin.Wake) {
 		if s.dispatcher != nil {
-			_ = s.dispatcher.Wake(wakes) // what this loses, the sweep finds
+			s.dispatcher.Wake(wakes) // what this loses, the sweep finds
 		}
 	}})
 	require.NoError(s.t, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-oncall/tocsin/notifiers"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 )
@@ -211,6 +212,27 @@ func TestCriticalGoesBeforeTheRest(t *testing.T) {
 		require.Len(t, s.slack.Messages("#incidents"), 1)
 		require.Len(t, s.slack.Messages("#chat"), 3)
 		assert.Less(t, s.slack.Messages("#incidents")[0].TS, s.slack.Messages("#chat")[2].TS)
+	})
+}
+
+// A reload may take away a target that still has to be told: that is a failure,
+// said and alarmed about, and it holds up nobody.
+func TestTargetThatIsGoneIsSaid(t *testing.T) {
+	play(t, options{alarm: true}, func(t *testing.T, s *service) {
+		var rest []notifiers.Target
+		for _, target := range s.targets() {
+			if target.Key != "pagerduty:page/0" {
+				rest = append(rest, target)
+			}
+		}
+		require.NoError(t, s.dispatcher.SetTargets(context.Background(), rest))
+		s.send(fires(alert("NodeDown", 1, "critical")))
+		s.pass(15 * time.Second)
+		d := s.only().Delivery("pagerduty:page/0")
+		assert.True(t, d.Failed)
+		assert.Contains(t, d.Error, "no such target any more")
+		assert.Len(t, s.slack.Messages("#incidents"), 1)
+		assert.Len(t, s.slack.Messages("#last-resort"), 1)
 	})
 }
 
