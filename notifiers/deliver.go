@@ -16,6 +16,8 @@ const (
 	// saveFor is how long a receipt is tried to be saved before its item goes
 	// back to the lane; the receipt is kept meanwhile.
 	saveFor = 5 * time.Second
+	// stopGrace is how long a call may still take when Run is told to stop.
+	stopGrace = 4 * time.Second
 )
 
 // process brings one item up to date with at most one call.
@@ -71,7 +73,7 @@ func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *toc
 	}
 	n.MayBePosted = d.isUnclear(k)
 	start := time.Now()
-	call, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	call, cancel := d.call(ctx)
 	r, err := t.Notifier.Deliver(call, n)
 	cancel()
 	d.metrics.seconds.WithLabelValues(kind(t.Key)).Observe(time.Since(start).Seconds())
@@ -81,6 +83,14 @@ func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *toc
 	d.flag(k, false)
 	d.metrics.delivered(t.Key, del.Since, d.o.Now())
 	return d.save(ctx, k, r)
+}
+
+// call bounds one call to a provider. A call that is under way when ctx ends
+// gets stopGrace to return, so that a stop leaves nothing unclear behind.
+func (d *Dispatcher) call(ctx context.Context) (context.Context, func()) {
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.o.Timeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
+	return call, func() { stop(); cancel() }
 }
 
 // notice gathers what stands beside the incident. Nothing that is missing

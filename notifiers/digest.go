@@ -116,7 +116,7 @@ func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Tar
 			n.Since = del.Since
 		}
 	}
-	call, cancel := context.WithTimeout(ctx, d.o.Timeout)
+	call, cancel := d.call(ctx)
 	r, err := t.Notifier.(Digester).DeliverDigest(call, n)
 	cancel()
 	res := result{}

@@ -13,7 +13,7 @@ import (
 const sweepMost = 2000
 
 // Run works off the lanes until ctx ends, and then waits for the calls under
-// way to return, at most their timeout. It sweeps at once: what lags then was
+// way to return, at most a few seconds. It sweeps at once: what lags then was
 // left by a process before this one, which may have posted it.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	d.mu.Lock()
