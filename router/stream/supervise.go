@@ -88,12 +88,15 @@ func (p *supervisor) makeStreams(sess *session) {
 
 // restart replaces the embedded server, unless the disk has no room for it.
 func (p *supervisor) restart(sess *session, stuck bool) {
-	p.pause = min(max(2*p.pause, firstRestart), maxRestart)
-	p.next = time.Now().Add(p.pause)
 	if err := writable(p.cfg.Dir); err != nil {
+		// Looking costs little, and the first look that finds room should not
+		// have to wait: only restarts make the pause grow.
+		p.next = time.Now().Add(firstRestart)
 		p.log.Error("the embedded NATS server waits for room on the disk", "dir", p.cfg.Dir, "error", err)
 		return
 	}
+	p.pause = min(max(2*p.pause, firstRestart), maxRestart)
+	p.next = time.Now().Add(p.pause)
 	p.log.Warn("restarting the embedded NATS server", "events_stuck", stuck)
 	if sess != nil {
 		p.sess.Store(nil)
