@@ -128,6 +128,10 @@ func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Tar
 		}
 		res = d.failed(ctx, delivery{it.wake.Incident, t.Key}, t, *del, err)
 	} else if err = d.commitDigest(ctx, n.Incidents, t, r); err != nil {
+		// Posted, and not recorded: the next try looks for it first.
+		for _, m := range members {
+			d.flag(delivery{m.inc.ID, t.Key}, true)
+		}
 		res = result{failed: true}
 	} else {
 		for _, m := range members {

@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,8 +48,23 @@ type service struct {
 	router     *router.Router
 	dispatcher *notifiers.Dispatcher
 	engine     *escalation.Engine
+	full       atomic.Bool // the dispatcher's receipts find the store full
 	stop       context.CancelFunc
 	stopped    chan struct{}
+}
+
+// closable is a store that can refuse updates, as a full disk does.
+type closable struct {
+	*bolt.Store
+	full *atomic.Bool
+}
+
+// Update refuses while the store is said to be full.
+func (c closable) Update(ctx context.Context, fn func(tocsin.Tx) error) error {
+	if c.full.Load() {
+		return tocsin.Unavailable(syscall.ENOSPC)
+	}
+	return c.Store.Update(ctx, fn)
 }
 
 // play runs a story in a bubble of its own.
@@ -98,7 +115,7 @@ func (s *service) start() {
 		Timing: router.Timing{Reopen: 30 * time.Minute, Late: time.Minute, Stale: 12 * time.Hour, FlapChanges: 6, FlapWindow: 15 * time.Minute, FlapSettle: 10 * time.Minute},
 	})
 	require.NoError(s.t, err)
-	s.dispatcher, err = notifiers.New(s.targets(), notifiers.Options{Store: s.store})
+	s.dispatcher, err = notifiers.New(s.targets(), notifiers.Options{Store: closable{s.store, &s.full}})
 	require.NoError(s.t, err)
 	s.router, err = router.New(rules, router.Options{Store: s.store})
 	require.NoError(s.t, err)

@@ -201,6 +201,31 @@ func TestStormIsToldAsDigestCriticalFirst(t *testing.T) {
 	})
 }
 
+// While the store is full, receipts cannot be saved: what was posted is not
+// posted again, neither single messages nor digests.
+func TestFullStorePostsNothingTwice(t *testing.T) {
+	play(t, options{slackRate: 1, lookup: true}, func(t *testing.T, s *service) {
+		s.send(fires(alert("NodeDown", 1, "critical")))
+		for n := range 30 {
+			s.send(fires(alert("Slow", n, "warning")))
+		}
+		s.full.Store(true)
+		s.pass(2 * time.Minute)
+		s.full.Store(false)
+		s.pass(2 * time.Minute)
+		assert.Len(t, s.slack.Messages("#incidents"), 1)
+		told := ""
+		for _, m := range append(s.slack.Messages("#chat"), s.slack.Messages("#incidents")...) {
+			told += m.Text + string(m.Blocks) + string(m.Attachments)
+		}
+		for _, inc := range s.live() {
+			assert.Contains(t, told, inc.ID)
+		}
+		assert.LessOrEqual(t, len(s.slack.Messages("#chat")), 3)
+		assert.Zero(t, s.store.Stats().Lagging)
+	})
+}
+
 func TestCriticalGoesBeforeTheRest(t *testing.T) {
 	play(t, options{slackRate: 1}, func(t *testing.T, s *service) {
 		s.slack.Fault(slacktest.Fault{Status: http.StatusTooManyRequests, RetryAfter: slacktest.Seconds(30), Until: time.Now().Add(time.Minute)})
