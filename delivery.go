@@ -1,6 +1,9 @@
 package tocsin
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Delivery is the level of one target of an incident: what was posted there and
 // which revision of the incident it shows.
@@ -9,6 +12,18 @@ type Delivery struct {
 	Target string `json:"target"`
 	// Detail targets show every change; the others only changes of state.
 	Detail bool `json:"detail,omitempty"`
+	// User is the person whom the delivery calls; empty: a place.
+	User string `json:"user,omitempty"`
+	// Mention is what a message there mentions, as the provider writes it: the ID
+	// of a Slack user group.
+	Mention string `json:"mention,omitempty"`
+	// Calls counts how often the target is to be called, Called how often it
+	// was. A target that only shows things has 0 in both.
+	Calls  uint32 `json:"calls,omitempty"`
+	Called uint32 `json:"called,omitempty"`
+	// Stopped deliveries were queued when somebody answered: what is not posted
+	// yet is not posted any more.
+	Stopped bool `json:"stopped,omitempty"`
 	// Revision of the incident that the target shows; 0: nothing yet.
 	Revision uint64 `json:"revision"`
 	// State and Severity that the target shows, for providers that are told of
@@ -56,7 +71,10 @@ func (d *Delivery) Want(i *Incident) uint64 {
 // is quiet it pages nobody: only a message that can be changed in place, and
 // without anybody being called, is kept up to date.
 func (d *Delivery) Lags(i *Incident) bool {
-	if d.Revision >= d.Want(i) && !d.More {
+	if d.Stopped && d.Ref == "" {
+		return false
+	}
+	if d.Revision >= d.Want(i) && !d.More && d.Called >= d.Calls {
 		return false
 	}
 	if i.Quiet() && (d.Ref == "" || !d.Detail) {
@@ -74,8 +92,50 @@ func (d *Delivery) Record(r Receipt, now time.Time) {
 		d.Told = r.Told
 	}
 	d.Revision, d.State, d.Severity, d.More = r.Revision, r.State, r.Severity, r.More
+	d.Called = max(d.Called, r.Called)
 	d.DeliveredAt, d.Since = now, now
 	d.Attempts, d.Error, d.Failed, d.Alarmed, d.Next = 0, "", false, false, time.Time{}
+}
+
+// Call adds a delivery that calls somebody, or calls again where there is one
+// already: at once where it has been posted, and once only where it has not.
+func (i *Incident) Call(target, user, mention string, detail bool, now time.Time) *Delivery {
+	i.AddTarget(target, detail, now)
+	d := i.Delivery(target)
+	if !d.Lags(i) {
+		d.Since = now
+	}
+	if d.Stopped || d.Failed {
+		d.Since, d.Next = now, time.Time{}
+	}
+	d.User, d.Stopped, d.Failed, d.Alarmed = user, false, false, false
+	if mention != "" {
+		d.Mention = mention
+	}
+	if d.Calls <= d.Called {
+		d.Calls = d.Called + 1
+	}
+	return d
+}
+
+// StopCalls has nobody called any more who was not yet: queued messages are
+// not posted, and posted ones only follow the incident. It returns the targets
+// that were stopped before anything was posted. Those of the people in except
+// go on.
+func (i *Incident) StopCalls(except ...string) []string {
+	var stopped []string
+	for n := range i.Deliveries {
+		d := &i.Deliveries[n]
+		if d.Called >= d.Calls || d.User != "" && slices.Contains(except, d.User) {
+			continue
+		}
+		if d.Ref == "" {
+			d.Stopped = true
+			stopped = append(stopped, d.Target)
+		}
+		d.Calls = d.Called
+	}
+	return stopped
 }
 
 // Wake names a target of an incident that may lag. It carries no truth: losing

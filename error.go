@@ -15,6 +15,9 @@ var (
 	ErrUnavailable = errors.New("unavailable")
 	// ErrInvalid: this can never be right. HTTP answers 400.
 	ErrInvalid = errors.New("invalid")
+	// ErrConflict: it would do harm as things stand; the error says what to
+	// confirm. HTTP answers 409.
+	ErrConflict = errors.New("conflict")
 )
 
 // Invalid returns an error that satisfies errors.Is(err, ErrInvalid) and names

@@ -26,6 +26,22 @@ const (
 	EventDeliveryFailed EventKind = "delivery_failed"
 	EventAlarm          EventKind = "alarm"
 	EventNote           EventKind = "note"
+	// EventCalled: somebody is called; Target is how, Actor who asked for it.
+	EventCalled EventKind = "called"
+	// EventNobody: a step reached nobody, and why.
+	EventNobody EventKind = "nobody"
+	// EventLastResort: a policy has run out of steps.
+	EventLastResort EventKind = "last_resort"
+	// EventStopped: calls that were queued are not made any more.
+	EventStopped    EventKind = "stopped"
+	EventReminded   EventKind = "reminded"
+	EventReturned   EventKind = "returned"
+	EventSnoozed    EventKind = "snoozed"
+	EventEscalated  EventKind = "escalated"
+	EventReassigned EventKind = "reassigned"
+	EventResponder  EventKind = "responder"
+	EventMerged     EventKind = "merged"
+	EventUnmerged   EventKind = "unmerged"
 )
 
 // Event is one entry of an incident's timeline, and one message of the event
@@ -50,7 +66,12 @@ type Event struct {
 // Loud reports whether people who watch the incident should be told again, not
 // only shown: a chat thread broadcasts it.
 func (e *Event) Loud() bool {
-	return e.Kind == EventReopened || e.Kind == EventSeverity || e.Kind == EventUnsuppressed
+	switch e.Kind {
+	case EventReopened, EventSeverity, EventUnsuppressed, EventReturned, EventLastResort, EventUnmerged:
+		return true
+	default:
+		return false
+	}
 }
 
 // Internal reports whether the event is bookkeeping that the timeline keeps but

@@ -16,6 +16,21 @@ const (
 	Resolved     State = "resolved"
 )
 
+// Kind tells the incidents that alerts made from those that were made otherwise.
+type Kind string
+
+// The kinds of incidents.
+const (
+	// KindAlerts is the ordinary one: it is resolved when all its alerts are.
+	KindAlerts Kind = ""
+	// KindManual was opened by a person, or by Tocsin about itself: only an
+	// action, or what opened it, resolves it.
+	KindManual Kind = "manual"
+	// KindNotice tells somebody something, once: a shift that begins, a handoff.
+	// It pages nobody and is not listed among the incidents.
+	KindNotice Kind = "notice"
+)
+
 // Incident is what people work on: alerts of one group, from the first that
 // fires until all are resolved and the reopen window has passed. It is plain
 // data; the methods that change it are pure and return what they did as events.
@@ -36,6 +51,10 @@ type Incident struct {
 	State         State    `json:"state"`
 	Severity      Severity `json:"severity"`
 	Title         string   `json:"title"`
+	Kind          Kind     `json:"kind,omitempty"`
+	// Text says what the title does not, where no alert does: the body of a
+	// notice. Lines; no markup.
+	Text string `json:"text,omitempty"`
 
 	// Group is the key that the next alert of the group finds the incident by.
 	Group Key `json:"group"`
@@ -83,6 +102,14 @@ type Incident struct {
 	Flapping bool   `json:"flapping,omitempty"`
 	Flaps    uint32 `json:"flaps,omitempty"`
 
+	// Escalation is nil while nobody is to be called.
+	Escalation *Escalation `json:"escalation,omitempty"`
+	// MergedInto is the incident that this one pages through; it comes back when
+	// that one is resolved before it.
+	MergedInto string `json:"mergedInto,omitempty"`
+	// Actions holds the IDs of the latest actions, so that each happens once.
+	Actions []string `json:"actions,omitempty"`
+
 	// Deliveries holds one entry for each target, in the order in which they
 	// were added.
 	Deliveries []Delivery `json:"deliveries,omitempty"`
@@ -93,6 +120,8 @@ func (i *Incident) Clone() *Incident {
 	c := *i
 	c.Deliveries = slices.Clone(i.Deliveries)
 	c.Flips = slices.Clone(i.Flips)
+	c.Actions = slices.Clone(i.Actions)
+	c.Escalation = i.Escalation.Clone()
 	return &c
 }
 
@@ -100,9 +129,9 @@ func (i *Incident) Clone() *Incident {
 func (i *Incident) Open() bool { return i.State != Resolved }
 
 // Quiet reports whether the incident pages nobody: everything that fires is
-// suppressed, or all its routes are muted.
+// suppressed, all its routes are muted, or another incident pages for it.
 func (i *Incident) Quiet() bool {
-	return i.Muted != "" || i.Firing > 0 && i.Suppressed >= i.Firing
+	return i.Muted != "" || i.MergedInto != "" || i.Firing > 0 && i.Suppressed >= i.Firing
 }
 
 // Mute sets or clears (empty) the time interval that mutes the incident. The

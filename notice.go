@@ -18,6 +18,11 @@ type Notice struct {
 	Runbook *Runbook
 	// URL of the incident's page; empty: none.
 	URL string
+	// Ahead is what happens if nobody answers, the next first.
+	Ahead []Ahead
+	// Call is true when the target is to be called, not only shown: a message
+	// that is there already is not enough.
+	Call bool
 	// MayBePosted is true when an earlier attempt may have reached the provider
 	// without us having its answer: look before posting.
 	MayBePosted bool
@@ -37,6 +42,8 @@ type Receipt struct {
 	Severity Severity
 	// Told is the last event that went into the thread; 0 leaves it.
 	Told uint64
+	// Called is Delivery.Calls of the notice when the target was called.
+	Called uint32
 	// More is true when another call is wanted to bring the target fully up to
 	// date: the thread after the message, the acknowledgement after the trigger.
 	// It is made at the next free place in the target's rate.

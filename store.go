@@ -18,6 +18,7 @@ type Tx interface {
 	Incidents
 	Alerts
 	Silences
+	Documents
 }
 
 // Incidents is the part of a Tx that holds incidents and their timelines.
@@ -67,6 +68,29 @@ type Silences interface {
 	DeleteSilence(id string)
 }
 
+// Document is something small that is kept whole, as JSON.
+type Document struct {
+	ID    string
+	Value []byte
+}
+
+// Documents is the part of a Tx that holds what is small, read whole and rarely
+// written: overrides, frozen policies, what feeds last said. The bytes and the
+// slices are shared: do not change them.
+type Documents interface {
+	// Documents returns all of a kind, by ID, and a version: it is another one
+	// after every change to the kind, and never the same for two different
+	// contents while the process runs.
+	Documents(kind string) (docs []Document, version uint64)
+	// Document returns one, or nil.
+	Document(kind, id string) []byte
+	// PutDocument writes one. Kinds and IDs are up to 256 bytes, without a zero
+	// byte, and not empty.
+	PutDocument(kind, id string, value []byte)
+	// DeleteDocument drops one.
+	DeleteDocument(kind, id string)
+}
+
 // Updater runs decisions. It is the one write path.
 type Updater interface {
 	// Update runs fn in a transaction and returns once the outcome is durable.
@@ -84,6 +108,8 @@ type Filter struct {
 	States []State
 	// Archived also lists the incidents that were archived.
 	Archived bool
+	// Notices lists the notices only; they are not listed otherwise.
+	Notices bool
 	// Limit is the most to return; 0: 100.
 	Limit int
 }
@@ -101,6 +127,8 @@ type Reader interface {
 	// Timeline returns the events of an incident with a Seq above after, at
 	// most the limit newest, oldest first.
 	Timeline(ctx context.Context, id string, after uint64, limit int) ([]Event, error)
+	// Documents returns what Tx.Documents does.
+	Documents(ctx context.Context, kind string) (docs []Document, version uint64, err error)
 }
 
 // AlertRecord is an alert's text and state together.

@@ -7,14 +7,6 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 )
 
-// Target is a place that the alarm tells.
-type Target struct {
-	// Key is Delivery.Target.
-	Key string
-	// Detail targets show every change.
-	Detail bool
-}
-
 // Alarm is who is told when a page cannot be delivered. The zero value tells
 // nobody, and says on the incident that it should have.
 type Alarm struct {
