@@ -18,6 +18,8 @@ type Escalation struct {
 	Responders []Responder `json:"responders,omitempty"`
 	// High is the urgency that people were last called with.
 	High bool `json:"high,omitempty"`
+	// Answered is the Incident.AcknowledgedAt that the reminder was set for.
+	Answered time.Time `json:"answered,omitzero"`
 	// SnoozedUntil is when an acknowledged incident comes back to triggered;
 	// zero: it is not snoozed.
 	SnoozedUntil time.Time `json:"snoozedUntil,omitzero"`
@@ -36,6 +38,8 @@ type Run struct {
 	Step int `json:"step"`
 	// Round counts the repetitions of the whole policy.
 	Round int `json:"round,omitempty"`
+	// Reached is true when a step of this round has called somebody.
+	Reached bool `json:"reached,omitempty"`
 	// Due is when Step is taken; zero: the run stands still, since somebody has
 	// answered or nothing is to be paged.
 	Due time.Time `json:"due,omitzero"`
@@ -51,6 +55,8 @@ type Call struct {
 	// Asked calls go to people who were asked for by name: an acknowledgement
 	// by somebody else does not stop them.
 	Asked bool `json:"asked,omitempty"`
+	// Copy is true for shadows: they are told, and nobody waits for them.
+	Copy bool `json:"copy,omitempty"`
 }
 
 // Responder is somebody who was called.
@@ -61,10 +67,12 @@ type Responder struct {
 	Calls int       `json:"calls"`
 	// Acknowledged is when the person answered; zero: not yet.
 	Acknowledged time.Time `json:"acknowledged,omitzero"`
+	// Asked is true for people who were called by name.
+	Asked bool `json:"asked,omitempty"`
 	// Must is true where the step wants everybody to answer.
 	Must bool `json:"must,omitempty"`
-	// Shadow responders get copies only.
-	Shadow bool `json:"shadow,omitempty"`
+	// Unreachable is true when every way to the person failed.
+	Unreachable bool `json:"unreachable,omitempty"`
 }
 
 // Clone returns a copy that shares nothing; of nil it is nil.

@@ -249,6 +249,63 @@ func (i *Incident) Reopen(why string, now time.Time) Event {
 	return i.Event(EventReopened, "", why, now)
 }
 
+// Return brings an acknowledged incident back to Triggered. The bool tells
+// whether anything changed.
+func (i *Incident) Return(by, why string, now time.Time) (Event, bool) {
+	if i.State != Acknowledged {
+		return Event{}, false
+	}
+	i.State = Triggered
+	i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
+	i.touch(now, true)
+	return i.Event(EventReturned, by, why, now), true
+}
+
+// Grade sets the severity by hand. Raised, an acknowledged incident stays
+// acknowledged: whoever grades it knows of it. The bool tells whether anything
+// changed.
+func (i *Incident) Grade(to Severity, by string, now time.Time) (Event, bool) {
+	if !i.Open() || to == i.Severity {
+		return Event{}, false
+	}
+	text := fmt.Sprintf("severity changed from %s to %s by %s", i.Severity, to, by)
+	i.Severity = to
+	i.touch(now, true)
+	return i.Event(EventSeverity, by, text, now), true
+}
+
+// Merge has another incident page for this one; empty: it pages for itself
+// again. The bool tells whether anything changed.
+func (i *Incident) Merge(into, by, why string, now time.Time) (Event, bool) {
+	if i.MergedInto == into {
+		return Event{}, false
+	}
+	kind := EventMerged
+	if into == "" {
+		kind = EventUnmerged
+	}
+	i.MergedInto = into
+	i.touch(now, true)
+	return i.Event(kind, by, why, now), true
+}
+
+// Do notes the ID of an action and reports whether it is a new one. The empty
+// ID is always new.
+func (i *Incident) Do(id string) bool {
+	const kept = 64
+	if id == "" {
+		return true
+	}
+	if slices.Contains(i.Actions, id) {
+		return false
+	}
+	i.Actions = append(i.Actions, id)
+	if n := len(i.Actions) - kept; n > 0 {
+		i.Actions = slices.Delete(i.Actions, 0, n)
+	}
+	return true
+}
+
 // Raise lifts the severity; an acknowledged incident falls back to Triggered,
 // since what was acknowledged was less than this. A lower or equal severity
 // changes nothing.

@@ -1,9 +1,12 @@
 package escalation
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,88 +20,290 @@ type Store interface {
 	tocsin.Updater
 	// Live yields the live incidents, to read only.
 	Live(yield func(*tocsin.Incident) bool)
+	// Deadlines returns up to limit live incidents whose deadline has come, the
+	// soonest first, and the soonest deadline behind those.
+	Deadlines(now time.Time, limit int) (due []string, next time.Time)
+	// Documents returns what is committed of a kind.
+	Documents(ctx context.Context, kind string) ([]tocsin.Document, uint64, error)
 }
 
-// look is the longest that the engine sleeps: a delivery that begins to lag
-// while it does is seen then.
-const look = 5 * time.Second
+// Lister lists incidents.
+type Lister interface {
+	// List returns incidents, the newest first.
+	List(ctx context.Context, f tocsin.Filter) ([]*tocsin.Incident, error)
+}
 
-// Engine raises alarms when they are due. It is safe for concurrent use.
+const (
+	// look is the longest that the engine sleeps: what no deadline announces, and
+	// a step of the machine's clock, is seen then.
+	look = 5 * time.Second
+	// chunk bounds one transaction of due incidents, so that intake never waits
+	// long behind it.
+	chunk = 100
+)
+
+// Options are the engine's parts. Store is required.
+type Options struct {
+	Store Store
+	// Incidents are listed to count pages; nil: none are counted.
+	Incidents Lister
+	// Changed is told when overrides have changed; nil: nobody is.
+	Changed func()
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Logger may be nil, as may the Registerer.
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Engine carries the escalations of all incidents: it holds one timer on the
+// earliest deadline of the store, and commits what is due. Two engines on one
+// store take no step twice: each looks at the incident inside the transaction.
+// It is safe for concurrent use.
 type Engine struct {
-	store  Store
-	now    func() time.Time
-	log    *slog.Logger
-	alarm  atomic.Pointer[Alarm]
-	raised prometheus.Counter
+	o       Options
+	rules   atomic.Pointer[Rules]
+	lib     library
+	poke    chan struct{}
+	armed   atomic.Int64 // the timer's instant, in Unix nanoseconds
+	metrics *metrics
 }
 
-// NewEngine returns an engine; now may be nil (time.Now), as may the logger and
-// the registerer.
-func NewEngine(store Store, alarm Alarm, now func() time.Time, logger *slog.Logger, reg prometheus.Registerer) (*Engine, error) {
-	if store == nil {
-		return nil, errors.New("escalation: a store is needed")
+// NewEngine returns an engine that decides by rules.
+func NewEngine(rules *Rules, o Options) (*Engine, error) {
+	if o.Store == nil || rules == nil {
+		return nil, errors.New("escalation: rules and a store are needed")
 	}
-	e := &Engine{store: store, now: now, log: logger, raised: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "tocsin_alarms_total", Help: "Deliveries that failed, or lagged too long, and were alarmed about.",
-	})}
-	if e.now == nil {
-		e.now = time.Now
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if reg != nil {
-		reg.MustRegister(e.raised)
-	}
-	e.SetAlarm(alarm)
+	e := &Engine{o: o, poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer)}
+	e.SetRules(rules)
 	return e, nil
 }
 
-// SetAlarm changes the alarm for everything that is not alarmed about yet.
-func (e *Engine) SetAlarm(a Alarm) { e.alarm.Store(&a) }
+// SetRules changes the rules for every later decision. Incidents that are open
+// keep the policies that they were opened with.
+func (e *Engine) SetRules(rules *Rules) {
+	e.rules.Store(rules)
+	e.Poke()
+}
 
-// Run raises alarms until ctx ends.
+// Rules returns the rules in force.
+func (e *Engine) Rules() *Rules { return e.rules.Load() }
+
+// Committed tells the engine of the store's earliest deadline after a commit. It
+// does not wait and does not call the store, which may be the caller.
+func (e *Engine) Committed(next time.Time) {
+	if !next.IsZero() && next.UnixNano() < e.armed.Load() {
+		e.Poke()
+	}
+}
+
+// Poke has the engine look at its deadlines now.
+func (e *Engine) Poke() {
+	select {
+	case e.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Settle brings the escalation of an incident in line with its state inside the
+// caller's transaction, takes the steps that are due, and returns what to write
+// on its timeline. The caller writes the incident.
+func (e *Engine) Settle(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) []tocsin.Event {
+	d := e.desk(tx, inc, now)
+	d.settle()
+	return d.events
+}
+
+func (e *Engine) desk(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) *desk {
+	return &desk{rules: e.rules.Load(), lib: &e.lib, tx: tx, inc: inc, now: now, was: inc.Deadline()}
+}
+
+// Act does what a person asks for, once. The error is tocsin.ErrNotFound,
+// tocsin.ErrInvalid with the field, or tocsin.ErrConflict with what to confirm.
+func (e *Engine) Act(ctx context.Context, id string, a tocsin.Action) error {
+	now := e.o.Now()
+	return e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(id)
+		if inc == nil {
+			return tocsin.ErrNotFound
+		}
+		d := e.desk(tx, inc, now)
+		if err := d.act(a); err != nil {
+			return err
+		}
+		tx.PutIncident(inc)
+		tx.Append(d.events...)
+		return nil
+	})
+}
+
+// Run takes steps and raises alarms when they are due, until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-e.poke:
 		case <-timer.C:
 		}
-		timer.Reset(e.raise(ctx))
+		e.armed.Store(0) // a commit from here on is seen by this turn, or pokes
+		next := e.turn(ctx, &looked)
+		now := e.o.Now()
+		e.armed.Store(next.UnixNano())
+		if _, soonest := e.o.Store.Deadlines(now, 1); !soonest.IsZero() && soonest.Before(next) {
+			next = soonest
+			e.armed.Store(next.UnixNano())
+		}
+		timer.Reset(max(next.Sub(now), 0))
 	}
 }
 
-// raise raises what is due and returns how long to sleep.
-func (e *Engine) raise(ctx context.Context) time.Duration {
-	alarm, now := *e.alarm.Load(), e.now()
-	sleep := look
-	var due []string
-	e.store.Live(func(inc *tocsin.Incident) bool {
-		at, ok := alarm.Due(inc)
-		switch {
-		case !ok:
-		case at.After(now):
-			sleep = min(sleep, at.Sub(now))
-		default:
-			due = append(due, inc.ID)
+// turn does everything that is due and returns when to come back.
+func (e *Engine) turn(ctx context.Context, looked *time.Time) time.Time {
+	now := e.o.Now()
+	for {
+		due, next := e.o.Store.Deadlines(now, chunk)
+		if len(due) > 0 {
+			if err := e.settleAll(ctx, due, now); err != nil {
+				if ctx.Err() == nil {
+					e.o.Logger.Error("escalations could not be written; tried again in a second", "incidents", len(due), "error", err)
+				}
+				return now.Add(time.Second)
+			}
+			continue
+		}
+		if since := now.Sub(*looked); since >= look || since < 0 {
+			*looked = now
+			e.lookAround(ctx, now)
+		}
+		back := looked.Add(look)
+		if !next.IsZero() && next.Before(back) {
+			back = next
+		}
+		return back
+	}
+}
+
+// settleAll settles incidents in one transaction.
+func (e *Engine) settleAll(ctx context.Context, ids []string, now time.Time) error {
+	var events []tocsin.Event
+	loud := 0
+	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		events, loud = events[:0], 0
+		for _, id := range ids {
+			inc := tx.Incident(id)
+			if inc == nil {
+				continue
+			}
+			d := e.desk(tx, inc, now)
+			d.settle()
+			if now := inc.Deadline(); len(d.events) == 0 && !now.IsZero() && now.Equal(d.was) {
+				d.rest() // nothing of it is to be done, and nothing may come due for ever
+			}
+			tx.PutIncident(inc)
+			tx.Append(d.events...)
+			events = append(events, d.events...)
+			loud += d.loud
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	e.metrics.count(events)
+	for i := range events {
+		if events[i].Kind == tocsin.EventLastResort {
+			e.o.Logger.Error("last resort", "incident", events[i].Incident, "text", events[i].Text)
+		}
+	}
+	return nil
+}
+
+// lookAround finds what no deadline announces: pages that cannot be delivered,
+// and incidents whose escalation should be at work and is not.
+func (e *Engine) lookAround(ctx context.Context, now time.Time) {
+	rules := e.rules.Load()
+	var alarms, settle []string
+	open := map[string]bool{}
+	var merged []*tocsin.Incident
+	e.o.Store.Live(func(inc *tocsin.Incident) bool {
+		if at, ok := rules.spec.Alarm.Due(inc); ok && !at.After(now) {
+			alarms = append(alarms, inc.ID)
+		}
+		if rules.idle(inc) {
+			settle = append(settle, inc.ID)
+		}
+		if inc.MergedInto != "" && inc.Open() {
+			merged = append(merged, inc)
+		}
+		if inc.Open() {
+			open[inc.ID] = true
 		}
 		return true
 	})
-	for _, id := range due {
-		if err := e.raiseOne(ctx, id, alarm, now); err != nil && ctx.Err() == nil {
-			e.log.Warn("an alarm could not be raised; it is tried again", "incident", id, "error", err)
-			return time.Second
+	var errs []error
+	for ids := range slices.Chunk(settle, chunk) {
+		errs = append(errs, e.settleAll(ctx, ids, now))
+	}
+	for _, inc := range merged {
+		if !open[inc.MergedInto] {
+			errs = append(errs, e.unmerge(ctx, inc.ID, now))
 		}
 	}
-	return sleep
+	for _, id := range alarms {
+		errs = append(errs, e.raiseAlarm(ctx, id, rules.spec.Alarm, now))
+	}
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+		e.o.Logger.Warn("an alarm or an escalation could not be written; it is tried again", "error", err)
+	}
 }
 
-func (e *Engine) raiseOne(ctx context.Context, id string, alarm Alarm, now time.Time) error {
+// idle reports whether an incident should be escalated and is not, or has
+// somebody on it who cannot be reached.
+func (r *Rules) idle(inc *tocsin.Incident) bool {
+	if inc.State != tocsin.Triggered || inc.Quiet() || inc.Kind == tocsin.KindNotice {
+		return false
+	}
+	esc := inc.Escalation
+	if esc == nil {
+		return slices.ContainsFunc(inc.Receivers, func(name string) bool { return r.spec.Receivers[name] != "" })
+	}
+	return slices.ContainsFunc(esc.Runs, func(run tocsin.Run) bool { return run.Due.IsZero() }) ||
+		slices.ContainsFunc(esc.Responders, func(p tocsin.Responder) bool { return !p.Unreachable && hasFailed(inc, p.User) })
+}
+
+// unmerge has an incident page for itself again, since the one that paged for it
+// is resolved.
+func (e *Engine) unmerge(ctx context.Context, id string, now time.Time) error {
+	return e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(id)
+		if inc == nil || inc.MergedInto == "" {
+			return nil
+		}
+		if into := tx.Incident(inc.MergedInto); into != nil && into.Open() {
+			return nil
+		}
+		d := e.desk(tx, inc, now)
+		d.add(inc.Merge("", "", fmt.Sprintf("%s is resolved and this one is not: it pages for itself again", inc.MergedInto), now))
+		d.settle()
+		tx.PutIncident(inc)
+		tx.Append(d.events...)
+		return nil
+	})
+}
+
+func (e *Engine) raiseAlarm(ctx context.Context, id string, alarm Alarm, now time.Time) error {
 	var events []tocsin.Event
-	err := e.store.Update(ctx, func(tx tocsin.Tx) error {
+	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		events = nil
 		inc := tx.Incident(id)
 		if inc == nil {
@@ -113,9 +318,9 @@ func (e *Engine) raiseOne(ctx context.Context, id string, alarm Alarm, now time.
 	if err != nil {
 		return err
 	}
+	e.metrics.alarms.Add(float64(len(events)))
 	for i := range events {
-		e.raised.Inc()
-		e.log.Error("alarm", "incident", id, "target", events[i].Target, "text", events[i].Text)
+		e.o.Logger.Error("alarm", "incident", id, "target", events[i].Target, "text", cmp.Or(events[i].Text, "alarm"))
 	}
 	return nil
 }

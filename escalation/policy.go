@@ -18,6 +18,9 @@ type Policy struct {
 	// Repeat is how often the steps are gone through again before the last
 	// resort.
 	Repeat int `json:"repeat,omitempty"`
+	// RepeatAfter is how long the last step gets before the steps are gone
+	// through again, or the last resort is called.
+	RepeatAfter time.Duration `json:"repeatAfter"`
 	// LastResort is called when the steps have run out, by every contact at
 	// once, and again every LastResortEvery until somebody answers.
 	LastResort      []Recipient   `json:"lastResort"`

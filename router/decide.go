@@ -15,6 +15,16 @@ type input struct {
 	now   time.Time
 	// runbook finds the ID of the runbook for an alert; "" where there is none.
 	runbook func(*tocsin.Alert) string
+	// escalator may be nil.
+	escalator Escalator
+}
+
+// escalate brings the incident's escalation in line with what was decided.
+func (in *input) escalate(tx tocsin.Tx, inc *tocsin.Incident) []tocsin.Event {
+	if in.escalator == nil {
+		return nil
+	}
+	return in.escalator.Settle(tx, inc, in.now)
 }
 
 // decision is one run of the rules over one batch. It lives inside one

@@ -114,6 +114,19 @@ func (h *harness) send(alerts ...tocsin.Alert) tocsin.Outcome {
 	return out
 }
 
+// act changes an incident as an action of a person does.
+func (h *harness) act(id string, do func(*tocsin.Incident) (tocsin.Event, bool)) {
+	h.Helper()
+	require.NoError(h, h.store.Update(context.Background(), func(tx tocsin.Tx) error {
+		inc := tx.Incident(id)
+		e, ok := do(inc)
+		require.True(h, ok)
+		tx.PutIncident(inc)
+		tx.Append(e)
+		return nil
+	}))
+}
+
 func (h *harness) sweep() {
 	h.Helper()
 	require.NoError(h, h.router.Sweep(context.Background()))

@@ -31,11 +31,21 @@ type RunbookFinder interface {
 	Find(a *tocsin.Alert) *tocsin.Runbook
 }
 
+// Escalator brings the escalation of an incident in line with its state, inside
+// the transaction that changed it.
+type Escalator interface {
+	// Settle changes the incident, which the caller writes, and returns what to
+	// write on its timeline. It is pure but for tx.
+	Settle(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) []tocsin.Event
+}
+
 // Options are the router's parts. Store is required.
 type Options struct {
 	Store Store
 	// Runbooks may be nil: incidents then open without one.
 	Runbooks RunbookFinder
+	// Escalator may be nil: nobody is called then beyond the receivers' targets.
+	Escalator Escalator
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// SweepEvery is how often time-driven rules are looked at; 0: 5 s.
@@ -99,7 +109,7 @@ func (r *Router) again() {
 func (r *Router) Receive(ctx context.Context, batch tocsin.Batch) (tocsin.Outcome, error) {
 	in := input{
 		batch: batch, ids: make([]tocsin.Key, len(batch.Alerts)),
-		seed: tocsin.NewSeed(), now: r.o.Now(), runbook: r.runbookID,
+		seed: tocsin.NewSeed(), now: r.o.Now(), runbook: r.runbookID, escalator: r.o.Escalator,
 	}
 	for i := range batch.Alerts {
 		in.ids[i] = batch.Alerts[i].ID()
@@ -126,45 +136,6 @@ func (r *Router) runbookID(a *tocsin.Alert) string {
 		return rb.ID
 	}
 	return ""
-}
-
-// Acknowledge records that by has taken the incident. Doing it twice is once.
-// The error is tocsin.ErrNotFound, or tocsin.ErrInvalid for an incident that is
-// resolved.
-func (r *Router) Acknowledge(ctx context.Context, id, by string) error {
-	return r.act(ctx, id, func(inc *tocsin.Incident, now time.Time) (tocsin.Event, bool, error) {
-		if !inc.Open() {
-			return tocsin.Event{}, false, tocsin.Invalid("state", "incident %s is resolved; there is nothing to acknowledge", id)
-		}
-		e, ok := inc.Acknowledge(by, now)
-		return e, ok, nil
-	})
-}
-
-// Resolve closes the incident, whether or not it still fires; an alert that
-// fires anew reopens it. Doing it twice is once.
-func (r *Router) Resolve(ctx context.Context, id, by string) error {
-	return r.act(ctx, id, func(inc *tocsin.Incident, now time.Time) (tocsin.Event, bool, error) {
-		e, ok := inc.Resolve(by, "resolved by "+by, now)
-		return e, ok, nil
-	})
-}
-
-func (r *Router) act(ctx context.Context, id string, do func(*tocsin.Incident, time.Time) (tocsin.Event, bool, error)) error {
-	now := r.o.Now()
-	return r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		inc := tx.Incident(id)
-		if inc == nil {
-			return tocsin.ErrNotFound
-		}
-		e, ok, err := do(inc, now)
-		if err != nil || !ok {
-			return err
-		}
-		tx.PutIncident(inc)
-		tx.Append(e)
-		return nil
-	})
 }
 
 // PutSilence makes a silence, or changes the one of the same ID, and returns it

@@ -418,8 +418,7 @@ func TestSeverityRaiseReturnsToTriggered(t *testing.T) {
 	h := newHarness(t, spec)
 	h.send(h.fires(alert("Slow", "us", "a", "severity", "warning")))
 	id := h.only().ID
-	require.NoError(t, h.router.Acknowledge(context.Background(), id, "ana"))
-	require.NoError(t, h.router.Acknowledge(context.Background(), id, "ana"))
+	h.act(id, func(inc *tocsin.Incident) (tocsin.Event, bool) { return inc.Acknowledge("ana", h.clock.Now()) })
 	assert.Equal(t, tocsin.Acknowledged, h.only().State)
 	h.send(h.fires(alert("Slow", "us", "b", "severity", "critical")))
 	inc := h.only()
@@ -434,14 +433,12 @@ func TestPersonResolvesWhatStillFires(t *testing.T) {
 	a := alert("NodeDown", "us", "a")
 	h.send(h.fires(a))
 	id := h.only().ID
-	require.NoError(t, h.router.Resolve(context.Background(), id, "ana"))
+	h.act(id, func(inc *tocsin.Incident) (tocsin.Event, bool) { return inc.Resolve("ana", "resolved by ana", h.clock.Now()) })
 	h.send(h.fires(a)) // a repeat
 	h.sweep()
 	assert.Equal(t, tocsin.Resolved, h.only().State, "a repeat is not news")
-	assert.ErrorIs(t, h.router.Acknowledge(context.Background(), id, "bo"), tocsin.ErrInvalid)
 	h.send(h.fires(alert("NodeDown", "us", "b")))
 	assert.Equal(t, tocsin.Triggered, h.only().State, "another alert of the group is")
-	assert.ErrorIs(t, h.router.Resolve(context.Background(), "nope", "bo"), tocsin.ErrNotFound)
 }
 
 func TestTruncatedIsNoted(t *testing.T) {

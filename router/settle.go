@@ -46,6 +46,7 @@ func (d *decision) settle(w *work) {
 		l.add(inc.Flip(now, d.rules.timing.FlapChanges, d.rules.timing.FlapWindow))
 	}
 	d.rules.finish(&l)
+	l.events = append(l.events, d.in.escalate(d.tx, inc)...)
 	d.tx.PutIncident(inc)
 	d.tx.Append(l.events...)
 }
@@ -106,11 +107,12 @@ func (r *Rules) finish(l *log) {
 	if inc.Open() {
 		l.add(inc.Mute(muted, now))
 	}
+	over := inc.Firing == 0 && inc.Kind == tocsin.KindAlerts
 	settled := inc.Flapping && now.Sub(inc.Flips[len(inc.Flips)-1]) >= r.timing.FlapSettle
 	switch {
-	case inc.Open() && inc.Firing == 0 && settled:
+	case inc.Open() && over && settled:
 		l.add(inc.Resolve("", fmt.Sprintf("nothing has fired for %s", r.timing.FlapSettle), now))
-	case inc.Open() && inc.Firing == 0 && !inc.Flapping:
+	case inc.Open() && over && !inc.Flapping:
 		l.add(inc.Resolve("", "all alerts are resolved", now))
 	case settled:
 		inc.Flapping, inc.Flaps = false, 0

@@ -63,7 +63,7 @@ func (r *Rules) due(inc *tocsin.Incident, now time.Time) bool {
 		return now.Sub(inc.Flips[len(inc.Flips)-1]) >= r.timing.FlapSettle
 	}
 	targets, muted := r.aim(inc, now)
-	if inc.Firing == 0 || muted != inc.Muted {
+	if inc.Firing == 0 && inc.Kind == tocsin.KindAlerts || muted != inc.Muted {
 		return true
 	}
 	if inc.Quiet() {
@@ -93,7 +93,7 @@ func (r *Router) sweepIncidents(ctx context.Context) error {
 	for chunk := range slices.Chunk(ids, sweepChunk) {
 		err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 			for _, id := range chunk {
-				rules.sweepIncident(tx, id, now)
+				rules.sweepIncident(tx, id, input{now: now, escalator: r.o.Escalator})
 			}
 			return nil
 		})
@@ -104,17 +104,18 @@ func (r *Router) sweepIncidents(ctx context.Context) error {
 	return nil
 }
 
-func (r *Rules) sweepIncident(tx tocsin.Tx, id string, now time.Time) {
+func (r *Rules) sweepIncident(tx tocsin.Tx, id string, in input) {
 	inc := tx.Incident(id)
-	if inc == nil || !r.due(inc, now) {
+	if inc == nil || !r.due(inc, in.now) {
 		return
 	}
 	if !inc.Open() {
 		tx.Archive(id)
 		return
 	}
-	l := log{inc: inc, now: now}
+	l := log{inc: inc, now: in.now}
 	r.finish(&l)
+	l.events = append(l.events, in.escalate(tx, inc)...)
 	tx.PutIncident(inc)
 	tx.Append(l.events...)
 }
@@ -164,7 +165,7 @@ func (r *Router) sweepAlerts(ctx context.Context) error {
 	})
 	for chunk := range slices.Chunk(ids, sweepChunk) {
 		err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-			closeStale(tx, rules, chunk, now)
+			closeStale(tx, rules, chunk, input{now: now, escalator: r.o.Escalator})
 			return nil
 		})
 		if err != nil {
@@ -185,8 +186,9 @@ func (r *Rules) forgettable(s tocsin.AlertState, now time.Time) bool {
 }
 
 // closeStale ends alerts as their sender would have, had it not gone away.
-func closeStale(tx tocsin.Tx, rules *Rules, ids []tocsin.Key, now time.Time) {
-	d := &decision{tx: tx, rules: rules, in: input{now: now}}
+func closeStale(tx tocsin.Tx, rules *Rules, ids []tocsin.Key, in input) {
+	now := in.now
+	d := &decision{tx: tx, rules: rules, in: in}
 	for _, id := range ids {
 		old, ok := tx.Alert(id)
 		if !ok {
@@ -253,7 +255,7 @@ func (r *Router) redecideChunk(ctx context.Context, rules *Rules, chunk []tocsin
 		records = append(records, rec)
 	}
 	return r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		d := &decision{tx: tx, rules: rules, quiet: r.matchers.active(tx.Silences(), now), in: input{now: now}}
+		d := &decision{tx: tx, rules: rules, quiet: r.matchers.active(tx.Silences(), now), in: input{now: now, escalator: r.o.Escalator}}
 		for i := range records {
 			d.redecide(&records[i].Alert, records[i].State.ID)
 		}

@@ -2,7 +2,7 @@ package storage
 
 import "github.com/tocsin-oncall/tocsin"
 
-// Store keeps incidents, their alerts and timelines, and silences. All of its
+// Store keeps incidents, their alerts and timelines, silences and documents. All of its
 // methods may be called by many goroutines at once.
 //
 // Beyond what tocsin.Updater, tocsin.Tx and tocsin.Reader say:
@@ -24,6 +24,10 @@ import "github.com/tocsin-oncall/tocsin"
 //     incident are in no timeline.
 //   - List orders by OpenedAt, the newest first, then by ID. A limit of 0 or
 //     less is 100 for AlertsOf and Timeline too.
+//   - PutDocument with a kind or an ID that tocsin.Documents does not allow, or
+//     with a value that is not JSON, fails the Update with tocsin.ErrInvalid. One
+//     that writes what is there already changes nothing, the version neither.
+//     DeleteDocument of what does not exist does nothing.
 //   - AlertsOf and Timeline of an incident that does not exist are ErrNotFound.
 type Store interface {
 	tocsin.Updater

@@ -120,7 +120,7 @@ func TestRestoreRefuses(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, left, name)
 	}
-	require.ErrorContains(t, bolt.Restore(newer, t.TempDir(), false), "schema 3, this one knows 1")
+	require.ErrorContains(t, bolt.Restore(newer, t.TempDir(), false), "schema 3, this one knows 2")
 	require.ErrorIs(t, bolt.Restore(filepath.Join(t.TempDir(), "none"), t.TempDir(), false), os.ErrNotExist)
 }
 

@@ -70,6 +70,7 @@ func (m *memory) compare(fresh *memory, f *findings) {
 	same(f, "index", m.indexText(), fresh.indexText())
 	same(f, "archived", m.archived, fresh.archived)
 	same(f, "silences", silencesText(enc, m.silences), silencesText(enc, fresh.silences))
+	same(f, "documents", m.documentsText(), fresh.documentsText())
 	same(f, "counters", m.counters(), fresh.counters())
 	if order := m.orderText(); !slices.Equal(order, fresh.orderText()) {
 		f.add("order: memory %v, file %v", order, fresh.orderText())
@@ -104,9 +105,19 @@ func (m *memory) incidentsText(enc *encoder) map[string]string {
 	t := make(map[string]string, len(m.live))
 	for id, e := range m.live {
 		placed := e.lag == 0 || m.lagging[e.lag-1] == e
-		t[id] = fmt.Sprint(text(enc.incident(e.last, e.inc)), e.opened, e.count, e.firing, e.lag > 0, placed)
+		t[id] = fmt.Sprint(text(enc.incident(e.last, e.inc)), e.opened, e.count, e.firing, e.lag > 0, placed, e.due > 0, m.awaited(e))
 	}
 	return t
+}
+
+// awaited reports whether e is where it should be among the deadlines.
+func (m *memory) awaited(e *entry) bool {
+	at := e.inc.Deadline()
+	if e.due == 0 {
+		return at.IsZero()
+	}
+	d := m.deadlines.items[e.due-1]
+	return d.entry == e && d.at.Equal(at) && (e.due == 1 || !sooner(d, m.deadlines.items[e.due/2-1]))
 }
 
 // alertsText leaves out SeenAt, which opening a file moves in memory alone, and
@@ -156,8 +167,22 @@ func silencesText(enc *encoder, silences []tocsin.Silence) map[string]string {
 	return t
 }
 
+func (m *memory) documentsText() map[string]string {
+	t := make(map[string]string)
+	for kind, s := range m.documents {
+		for n, d := range s.docs {
+			ordered := n == 0 || s.docs[n-1].ID < d.ID
+			t[kind+" "+d.ID] = fmt.Sprint(string(d.Value), " in its place: ", ordered)
+		}
+	}
+	return t
+}
+
 func (m *memory) counters() map[string]int {
-	return map[string]int{"open": m.open, "alerts": m.known, "firing": m.firing, "seq": int(m.seq)}
+	return map[string]int{
+		"open": m.open, "notices": m.notices, "alerts": m.known, "firing": m.firing, "seq": int(m.seq),
+		"lagging": len(m.lagging), "deadlines": len(m.deadlines.items),
+	}
 }
 
 func (m *memory) orderText() []string {

@@ -53,7 +53,28 @@ func canonIncident(i *tocsin.Incident) *tocsin.Incident {
 		canonTime(&d.DeliveredAt)
 		canonTime(&d.Next)
 	}
+	canonEscalation(i.Escalation)
 	return i
+}
+
+func canonEscalation(e *tocsin.Escalation) {
+	if e == nil {
+		return
+	}
+	canonTime(&e.Answered)
+	canonTime(&e.SnoozedUntil)
+	canonTime(&e.RemindAt)
+	canonTime(&e.ReturnAt)
+	for n := range e.Runs {
+		canonTime(&e.Runs[n].Due)
+	}
+	for n := range e.Calls {
+		canonTime(&e.Calls[n].Due)
+	}
+	for n := range e.Responders {
+		canonTime(&e.Responders[n].At)
+		canonTime(&e.Responders[n].Acknowledged)
+	}
 }
 
 func canonState(s *tocsin.AlertState) {

@@ -38,7 +38,7 @@ type committer struct {
 
 func newCommitter(s *Store) *committer {
 	c := &committer{s: s, batch: newLayer(), enc: newEncoder()}
-	c.tx = &tx{mem: s.mem, batch: c.batch, own: newLayer(), enc: c.enc, fetch: s.archivedRecord}
+	c.tx = &tx{mem: s.mem, batch: c.batch, own: newLayer(), enc: c.enc, fetch: s.archivedRecord, version: s.mem.version}
 	return c
 }
 

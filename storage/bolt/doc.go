@@ -19,8 +19,9 @@
 //
 // # Memory and disk
 //
-// Live incidents, the states of their alerts and the silences are held decoded;
-// the text of alerts, archived incidents and timelines are on disk alone.
+// Live incidents, the states of their alerts, the silences and the documents are
+// held in memory, and with them when the next thing is due; the text of alerts,
+// archived incidents and timelines are on disk alone.
 // Nothing on the write path costs more for an incident of 50,000 alerts than for
 // one of 50: an incident that is archived leaves its alerts behind, and the
 // committer clears them away in small portions.
@@ -35,6 +36,7 @@
 //	events         Seq (8)                        prev + Event
 //	silences       ID                             Silence
 //	purging        incident's key                 lastEvent
+//	documents      kind + 0 (1) + ID              as it was put
 //	meta           "schema"                       number
 //
 // New incidents, alerts and events go to the right-most leaves, so a commit

@@ -73,6 +73,8 @@ func writerOf(t reflect.Type) writer {
 		return writeBool
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uint:
 		return writeUint
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return writeInt
 	case reflect.Struct:
 		return structWriter(planOf(t))
 	case reflect.Pointer:
@@ -153,6 +155,14 @@ func writeUint(o *object, v reflect.Value) bool {
 	return n != 0
 }
 
+func writeInt(o *object, v reflect.Value) bool {
+	n := v.Int()
+	if n != 0 {
+		o.b = strconv.AppendInt(o.b, n, 10)
+	}
+	return n != 0
+}
+
 // writeAny leaves a type that has no writer of its own to package json.
 func writeAny(o *object, v reflect.Value) bool {
 	if v.IsZero() {
@@ -179,12 +189,16 @@ func structWriter(fields []field) writer {
 func (o *object) fields(fields []field, v reflect.Value) {
 	for n := range fields {
 		f := &fields[n]
+		value := v.Field(f.index)
+		if value.IsZero() {
+			continue // most are, and this is quicker than to write the name first
+		}
 		start := len(o.b)
 		if o.b[start-1] != '{' {
 			o.b = append(o.b, ',')
 		}
 		o.b = append(o.b, f.name...)
-		if !f.write(o, v.Field(f.index)) {
+		if !f.write(o, value) {
 			o.b = o.b[:start]
 		}
 	}

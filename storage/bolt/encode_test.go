@@ -30,6 +30,8 @@ func fillIn(t *testing.T, v reflect.Value, n *int) {
 		v.SetBool(true)
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(*n))
+	case reflect.Int:
+		v.SetInt(int64(-*n))
 	case reflect.Struct:
 		for k := range v.NumField() {
 			fillIn(t, v.Field(k), n)

@@ -26,6 +26,7 @@ const (
 	bucketEvents
 	bucketSilences
 	bucketPurging
+	bucketDocuments
 	bucketMeta
 	bucketCount
 )
@@ -33,7 +34,7 @@ const (
 func (b bucketID) String() string {
 	return [bucketCount]string{
 		"incidents", "archive", "states", "bodies", "orphans", "orphanbodies",
-		"events", "silences", "purging", "meta",
+		"events", "silences", "purging", "documents", "meta",
 	}[b]
 }
 
@@ -60,7 +61,8 @@ func (b bucketID) of(tx *bbolt.Tx) *bbolt.Bucket {
 }
 
 const (
-	// maxID is the longest ID of an incident or a silence, in bytes.
+	// maxID is the longest ID of an incident, a silence or a document, and the
+	// longest kind of a document, in bytes.
 	maxID = 256
 	// openedLength is the length of the part of a key that orders incidents.
 	openedLength = 8

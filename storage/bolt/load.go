@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -134,11 +135,12 @@ func (m *memory) adopt(entries []*entry) {
 	for _, e := range entries {
 		m.live[e.inc.ID] = e
 		m.order = append(m.order, e)
-		m.open += b2i(e.inc.Open())
+		m.tally(e.inc, 1)
 		if !e.inc.Group.IsZero() {
 			m.groups[e.inc.Group] = e
 		}
 		m.setLagging(e, lags(e.inc))
+		m.setDeadline(e, e.inc.Deadline())
 		m.known += int(e.count)
 		m.firing += int(e.firing)
 		for _, a := range e.alerts {
@@ -150,8 +152,8 @@ func (m *memory) adopt(entries []*entry) {
 	}
 }
 
-// loadRest reads orphans, silences, the keys of archived incidents and the last
-// event's number.
+// loadRest reads orphans, silences, the keys of archived incidents, the last
+// event's number and the documents.
 func (m *memory) loadRest(tx *bbolt.Tx, now time.Time) error {
 	known := make(interner)
 	for _, r := range recordsOf(tx, bucketOrphans) {
@@ -181,7 +183,9 @@ func (m *memory) loadRest(tx *bbolt.Tx, now time.Time) error {
 		m.archived[id] = opened
 	}
 	m.seq = bucketEvents.of(tx).Sequence()
-	return nil
+	// At random, so that a store that is opened again in the same process does
+	// not give a version that the process has seen for something else.
+	return m.loadDocuments(tx, rand.Uint64()>>1) //nolint:gosec // it need not be secret
 }
 
 // interner shares equal strings among what is loaded: most incidents have the
@@ -203,6 +207,7 @@ func (in interner) string(s *string) {
 func (in interner) incident(i *tocsin.Incident) {
 	in.string((*string)(&i.State))
 	in.string((*string)(&i.Severity))
+	in.string((*string)(&i.Kind))
 	for _, s := range []*string{&i.Route, &i.Runbook, &i.AcknowledgedBy, &i.ResolvedBy} {
 		in.string(s)
 	}
@@ -214,12 +219,32 @@ func (in interner) incident(i *tocsin.Incident) {
 	}
 	for n := range i.Deliveries {
 		d := &i.Deliveries[n]
-		in.string(&d.Target)
+		for _, s := range []*string{&d.Target, &d.User, &d.Mention} {
+			in.string(s)
+		}
 		in.string((*string)(&d.State))
 		in.string((*string)(&d.Severity))
 		in.string(&d.Error)
 	}
 	in.suppression(i.Suppression)
+	in.escalation(i.Escalation)
+}
+
+func (in interner) escalation(e *tocsin.Escalation) {
+	if e == nil {
+		return
+	}
+	for n := range e.Runs {
+		in.string(&e.Runs[n].Policy)
+		in.string(&e.Runs[n].Plan)
+	}
+	for n := range e.Calls {
+		in.string(&e.Calls[n].User)
+		in.string(&e.Calls[n].Target)
+	}
+	for n := range e.Responders {
+		in.string(&e.Responders[n].User)
+	}
 }
 
 func (in interner) state(s *tocsin.AlertState, now time.Time) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -23,7 +24,9 @@ type entry struct {
 	// count and firing count the alerts.
 	count, firing uint32
 	// lag is the entry's place in memory.lagging, counted from 1.
-	lag  int
+	lag int
+	// due is its place in memory.deadlines, counted from 1.
+	due  int
 	dead bool
 }
 
@@ -51,14 +54,20 @@ type memory struct {
 	order []*entry
 	// lagging holds the live entries with a delivery that lags, in no order.
 	lagging []*entry
+	// deadlines holds the live entries with a deadline, the soonest first.
+	deadlines heap[deadline]
 	// archived holds the opened part of the disk key of every archived incident.
 	archived map[string]uint64
 	silences []tocsin.Silence
+	// documents holds them by their kind; version is the highest that was given
+	// when they were loaded.
+	documents map[string]shelf
+	version   uint64
 	// seq is the last event's.
 	seq uint64
-	// open counts live incidents that are not resolved; known and firing count
-	// alerts that are not dead.
-	open, known, firing int
+	// open counts live incidents that are not resolved, without notices; notices
+	// counts the live ones; known and firing count alerts that are not dead.
+	open, notices, known, firing int
 	// graves holds what reap has left to clear away.
 	graves []grave
 	buried int
@@ -72,12 +81,14 @@ type grave struct {
 
 func newMemory(incidents int) *memory {
 	return &memory{
-		live:     make(map[string]*entry, incidents),
-		groups:   make(map[tocsin.Key]*entry, incidents),
-		alerts:   make(map[tocsin.Key]*alert, incidents),
-		index:    make(index),
-		order:    make([]*entry, 0, incidents),
-		archived: make(map[string]uint64),
+		live:      make(map[string]*entry, incidents),
+		groups:    make(map[tocsin.Key]*entry, incidents),
+		alerts:    make(map[tocsin.Key]*alert, incidents),
+		index:     make(index),
+		order:     make([]*entry, 0, incidents),
+		archived:  make(map[string]uint64),
+		documents: make(map[string]shelf),
+		deadlines: newDeadlines(),
 	}
 }
 
@@ -98,18 +109,29 @@ func (m *memory) setIncident(i *tocsin.Incident, opened, last uint64) *entry {
 		m.live[i.ID] = e
 		m.insertOrder(e, i.ID)
 	} else {
-		m.open -= b2i(e.inc.Open())
+		m.tally(e.inc, -1)
 		if e.inc.Group != i.Group {
 			m.releaseGroup(e)
 		}
 	}
 	e.inc, e.last = i, last
-	m.open += b2i(i.Open())
+	m.tally(i, 1)
 	if !i.Group.IsZero() {
 		m.groups[i.Group] = e
 	}
 	m.setLagging(e, lags(i))
+	m.setDeadline(e, i.Deadline())
 	return e
+}
+
+// tally counts a live incident, or with by -1 takes it from the numbers.
+func (m *memory) tally(i *tocsin.Incident, by int) {
+	switch {
+	case isNotice(i):
+		m.notices += by
+	case i.Open():
+		m.open += by
+	}
 }
 
 func (m *memory) releaseGroup(e *entry) {
@@ -148,7 +170,8 @@ func (m *memory) archive(id string) {
 	e := m.live[id]
 	m.releaseGroup(e)
 	m.setLagging(e, false)
-	m.open -= b2i(e.inc.Open())
+	m.setDeadline(e, time.Time{})
+	m.tally(e.inc, -1)
 	m.known -= int(e.count)
 	m.firing -= int(e.firing)
 	delete(m.live, id)

@@ -10,13 +10,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// openRaw opens a new store's file without the store.
+// openRaw opens a new store's file, said to be of the first schema, without the
+// store.
 func openRaw(t *testing.T) *bbolt.DB {
 	path := filepath.Join(t.TempDir(), FileName)
 	require.NoError(t, create(path))
 	db, err := bbolt.Open(path, 0o600, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
+	require.NoError(t, db.Update(func(tx *bbolt.Tx) error { return putSchema(tx, 1) }))
 	return db
 }
 

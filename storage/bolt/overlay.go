@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -71,6 +72,8 @@ type layer struct {
 	// silences replaces the whole list where silenced is true.
 	silences []tocsin.Silence
 	silenced bool
+	// documents replaces all those of a kind.
+	documents map[string]shelf
 	// archived counts the incidents that were archived in this layer.
 	archived int
 	writes   []write
@@ -95,6 +98,7 @@ func (l *layer) reset(seq uint64) {
 	l.places = emptied(l.places)
 	l.index = emptied(l.index)
 	l.silences, l.silenced = nil, false
+	l.documents = emptied(l.documents)
 	clear(l.writes)
 	if cap(l.writes) > maxKept {
 		l.writes = nil
@@ -158,6 +162,7 @@ func (l *layer) absorb(u *layer) {
 	if u.silenced {
 		l.silences, l.silenced = u.silences, true
 	}
+	maps.Copy(l.documents, u.documents)
 	l.archived += u.archived
 	l.writes = append(l.writes, u.writes...)
 	l.events += u.events

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"maps"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -24,6 +25,7 @@ func (m *memory) apply(b *layer) {
 	if b.silenced {
 		m.silences = b.silences
 	}
+	maps.Copy(m.documents, b.documents)
 	m.seq = b.seq
 }
 

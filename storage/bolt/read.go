@@ -103,18 +103,18 @@ func (s *Store) List(ctx context.Context, f tocsin.Filter) ([]*tocsin.Incident, 
 	if limit <= 0 {
 		limit = defaultLimit
 	}
-	found := s.listLive(f.States, limit)
+	found := s.listLive(f, limit)
 	if !f.Archived || len(f.States) > 0 && !slices.Contains(f.States, tocsin.Resolved) {
 		return found, nil
 	}
-	archived, err := s.listArchive(ctx, limit)
+	archived, err := s.listArchive(ctx, f.Notices, limit)
 	if err != nil {
 		return nil, err
 	}
 	return merge(found, archived, limit), nil
 }
 
-func (s *Store) listLive(states []tocsin.State, limit int) []*tocsin.Incident {
+func (s *Store) listLive(f tocsin.Filter, limit int) []*tocsin.Incident {
 	s.mem.mu.RLock()
 	defer s.mem.mu.RUnlock()
 	var found []*tocsin.Incident
@@ -122,15 +122,17 @@ func (s *Store) listLive(states []tocsin.State, limit int) []*tocsin.Incident {
 		if len(found) == limit {
 			break
 		}
-		if !e.dead && (len(states) == 0 || slices.Contains(states, e.inc.State)) {
+		if !e.dead && isNotice(e.inc) == f.Notices && (len(f.States) == 0 || slices.Contains(f.States, e.inc.State)) {
 			found = append(found, e.inc)
 		}
 	}
 	return found
 }
 
-// listArchive reads the newest archived incidents. All of them are resolved.
-func (s *Store) listArchive(ctx context.Context, limit int) ([]*tocsin.Incident, error) {
+func isNotice(i *tocsin.Incident) bool { return i.Kind == tocsin.KindNotice }
+
+// listArchive reads the newest archived incidents, or the newest notices. All of them are resolved.
+func (s *Store) listArchive(ctx context.Context, notices bool, limit int) ([]*tocsin.Incident, error) {
 	var found []*tocsin.Incident
 	err := s.view(func(tx *bbolt.Tx) error {
 		c := bucketArchive.of(tx).Cursor()
@@ -142,7 +144,9 @@ func (s *Store) listArchive(ctx context.Context, limit int) ([]*tocsin.Incident,
 			if err != nil {
 				return err
 			}
-			found = append(found, r.Incident)
+			if isNotice(r.Incident) == notices {
+				found = append(found, r.Incident)
+			}
 		}
 		return nil
 	})

@@ -136,14 +136,15 @@ func (s *Store) raise(cause error) {
 	}
 }
 
-// Stats returns what the store knows of itself. Stats.Err is non-nil while
+// Stats returns what the store knows of itself. Notices are not among the live
+// and open incidents; their deliveries may lag. Stats.Err is non-nil while
 // updates are refused: fenced, below the disk floor, no room at the last
 // commit, or closed.
 func (s *Store) Stats() tocsin.Stats {
 	m := s.mem
 	m.mu.RLock()
 	st := tocsin.Stats{
-		Live: len(m.live), Open: m.open, Alerts: m.known, Firing: m.firing,
+		Live: len(m.live) - m.notices, Open: m.open, Alerts: m.known, Firing: m.firing,
 		Queue: len(s.queue), Size: s.size.Load(),
 	}
 	late := m.lateIncidents()

@@ -20,6 +20,8 @@ type tx struct {
 	// puts are what was done with alerts, in order; events were appended.
 	puts   []alertPut
 	events []tocsin.Event
+	// version is the last that was given to documents.
+	version uint64
 	// err is the first thing that went wrong, and fails the update.
 	err error
 }

@@ -34,6 +34,7 @@ func Conformance(t *testing.T, open func(t *testing.T, dir string) storage.Store
 		{"Index", indexTests()},
 		{"Events", eventTests()},
 		{"Silences", silenceTests()},
+		{"Documents", documentTests()},
 		{"Updates", updateTests()},
 		{"Lists", listTests()},
 	}
@@ -148,6 +149,19 @@ func newIncident(id string, minute int) *tocsin.Incident {
 	i.AddTarget("slack:#incidents", true, at)
 	i.Touch(at)
 	return i
+}
+
+// newEscalation returns one whose next step is due at a time.
+func newEscalation(due time.Time) *tocsin.Escalation {
+	return &tocsin.Escalation{
+		Runs:  []tocsin.Run{{Policy: "platform", Plan: "p1", Step: 1, Due: due}},
+		Calls: []tocsin.Call{{User: "ana", Due: due.Add(time.Minute), Target: "slack:@ana", Detail: true}},
+		Responders: []tocsin.Responder{
+			{User: "ana", At: epoch(), Calls: 1, Must: true},
+			{User: "bo", At: epoch(), Calls: 2, Acknowledged: epoch().Add(time.Second)},
+		},
+		High: true, RemindAt: due.Add(time.Hour), ReturnAt: due.Add(2 * time.Hour), SnoozedUntil: due.Add(3 * time.Hour),
+	}
 }
 
 // newAlert returns an alert's text, its identity and its firing state. seq 0

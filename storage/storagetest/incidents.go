@@ -19,6 +19,10 @@ func incidentTests() map[string]func(*rig) {
 			want.AcknowledgedBy, want.Flips = "ana", []time.Time{epoch(), epoch().Add(time.Second)}
 			want.Suppression = &tocsin.Suppression{Reason: tocsin.Silenced, By: "s1", Text: "silenced by ana"}
 			want.Deliveries[0].Ref, want.Deliveries[0].Error = "C1/123.456", "not_in_channel \x00"
+			want.Kind, want.Text, want.MergedInto, want.Actions = tocsin.KindManual, "one\ntwo", "zzz", []string{"a1", "a2"}
+			want.Escalation = newEscalation(epoch().Add(time.Minute))
+			d := want.Call("slack:@ana", "ana", "S0ONCALL", true, epoch())
+			d.Called, d.Stopped = 1, true
 			r.update(func(tx tocsin.Tx) { tx.PutIncident(want) })
 			assert.Equal(r, want, r.get("aaa"))
 			r.reopen()
@@ -27,11 +31,14 @@ func incidentTests() map[string]func(*rig) {
 		"TimesAreInstants": func(r *rig) {
 			i := newIncident("aaa", 0)
 			i.OpenedAt = time.Now().In(time.FixedZone("x", 5400))
+			i.Escalation = newEscalation(i.OpenedAt)
+			i.Escalation.Responders[0].At, i.Escalation.Responders[1].Acknowledged = i.OpenedAt, i.OpenedAt
 			r.update(func(tx tocsin.Tx) { tx.PutIncident(i) })
-			before := r.get("aaa").OpenedAt
+			before := r.get("aaa")
 			r.reopen()
-			assert.True(r, i.OpenedAt.Equal(before))
-			assert.Equal(r, before, r.get("aaa").OpenedAt)
+			assert.True(r, i.OpenedAt.Equal(before.OpenedAt))
+			assert.True(r, i.Deadline().Equal(before.Deadline()))
+			assert.Equal(r, before, r.get("aaa"))
 		},
 		"Missing": func(r *rig) {
 			r.update(func(tx tocsin.Tx) {
@@ -60,6 +67,35 @@ func incidentTests() map[string]func(*rig) {
 				seen.Title, seen.Deliveries[0].Ref = "changed, not Put", "changed"
 			})
 			assert.Equal(r, newIncident("aaa", 0), r.get("aaa"))
+		},
+		"EscalationCopiesInAndOut": func(r *rig) {
+			fresh := func() *tocsin.Incident {
+				i := newIncident("aaa", 0)
+				i.Escalation, i.Actions = newEscalation(epoch()), []string{"a1"}
+				return i
+			}
+			spoil := func(i *tocsin.Incident) {
+				e := i.Escalation
+				e.Runs[0].Step, e.Calls[0].User, e.High, i.Actions[0] = 9, "changed", false, "changed"
+				e.Responder("ana").Calls, i.Deliveries[0].Called = 9, 9
+			}
+			r.update(func(tx tocsin.Tx) {
+				i := fresh()
+				tx.PutIncident(i)
+				spoil(i)
+				spoil(tx.Incident("aaa"))
+				spoil(tx.ByGroup(i.Group))
+				assert.Equal(r, fresh(), tx.Incident("aaa"))
+			})
+			r.update(func(tx tocsin.Tx) { spoil(tx.Incident("aaa")) })
+			held := r.get("aaa")
+			r.update(func(tx tocsin.Tx) {
+				i := tx.Incident("aaa")
+				spoil(i)
+				tx.PutIncident(i)
+			})
+			assert.Equal(r, fresh(), held)
+			assert.Equal(r, 9, r.get("aaa").Escalation.Runs[0].Step)
 		},
 		"ReadersKeepWhatTheyHold": func(r *rig) {
 			r.update(func(tx tocsin.Tx) { tx.PutIncident(newIncident("aaa", 0)) })
@@ -310,6 +346,35 @@ func listTests() map[string]func(*rig) {
 				r.lists([]string{"in1"}, tocsin.Filter{States: []tocsin.State{tocsin.Resolved}})
 				r.lists([]string{"in3", "in1", "old"}, tocsin.Filter{States: []tocsin.State{tocsin.Resolved}, Archived: true})
 				r.lists([]string{"new", "in4", "in2", "in0"}, tocsin.Filter{States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Archived: true})
+				r.reopen()
+			}
+		},
+		"Notices": func(r *rig) {
+			r.update(func(tx tocsin.Tx) {
+				for n := range 4 {
+					put(tx, newIncident(fmt.Sprintf("in%d", n), 2*n), 0)
+					notice := newIncident(fmt.Sprintf("no%d", n), 2*n+1)
+					notice.Kind = tocsin.KindNotice
+					put(tx, notice, 0)
+				}
+				manual := newIncident("man", 9)
+				manual.Kind = tocsin.KindManual
+				put(tx, manual, 0)
+				for _, id := range []string{"in1", "no1", "no2"} {
+					resolve(tx, id)
+				}
+			})
+			r.update(func(tx tocsin.Tx) { tx.Archive("in1"); tx.Archive("no1") })
+			for range 2 {
+				r.lists([]string{"man", "in3", "in2", "in0"}, tocsin.Filter{})
+				r.lists([]string{"no3", "no2", "no0"}, tocsin.Filter{Notices: true})
+				r.lists([]string{"no3", "no2"}, tocsin.Filter{Notices: true, Limit: 2})
+				r.lists([]string{"man", "in3", "in2", "in1", "in0"}, tocsin.Filter{Archived: true})
+				r.lists([]string{"no3", "no2", "no1", "no0"}, tocsin.Filter{Notices: true, Archived: true})
+				r.lists([]string{"no3", "no2", "no1"}, tocsin.Filter{Notices: true, Archived: true, Limit: 3})
+				r.lists([]string{"no2", "no1"}, tocsin.Filter{Notices: true, Archived: true, States: []tocsin.State{tocsin.Resolved}})
+				r.lists([]string{"in1"}, tocsin.Filter{Archived: true, States: []tocsin.State{tocsin.Resolved}})
+				assert.Equal(r, tocsin.KindNotice, r.get("no1").Kind)
 				r.reopen()
 			}
 		},

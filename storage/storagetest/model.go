@@ -25,6 +25,8 @@ type model struct {
 	silences  map[string]tocsin.Silence
 	// kept holds the alerts of archived incidents.
 	kept map[string][]tocsin.AlertRecord
+	// documents by kind and ID.
+	documents map[[2]string]string
 }
 
 type modelIncident struct {
@@ -40,11 +42,21 @@ type modelAlert struct {
 var _ tocsin.Tx = (*model)(nil)
 
 func newModel() *model {
-	return &model{map[string]modelIncident{}, map[tocsin.Key]modelAlert{}, nil, map[string]tocsin.Silence{}, map[string][]tocsin.AlertRecord{}}
+	return &model{
+		map[string]modelIncident{},
+		map[tocsin.Key]modelAlert{},
+		nil,
+		map[string]tocsin.Silence{},
+		map[string][]tocsin.AlertRecord{},
+		map[[2]string]string{},
+	}
 }
 
 func (m *model) clone() *model {
-	return &model{maps.Clone(m.incidents), maps.Clone(m.alerts), slices.Clone(m.events), maps.Clone(m.silences), maps.Clone(m.kept)}
+	return &model{
+		maps.Clone(m.incidents), maps.Clone(m.alerts), slices.Clone(m.events), maps.Clone(m.silences), maps.Clone(m.kept),
+		maps.Clone(m.documents),
+	}
 }
 
 func (m *model) Incident(id string) *tocsin.Incident {
@@ -126,6 +138,30 @@ func (m *model) PutSilence(s tocsin.Silence) { m.silences[s.ID] = s }
 
 func (m *model) DeleteSilence(id string) { delete(m.silences, id) }
 
+// Documents has no versions: see versions.
+func (m *model) Documents(kind string) (docs []tocsin.Document, version uint64) {
+	for key, value := range m.documents {
+		if key[0] == kind {
+			docs = append(docs, tocsin.Document{ID: key[1], Value: []byte(value)})
+		}
+	}
+	slices.SortFunc(docs, func(a, b tocsin.Document) int { return cmp.Compare(a.ID, b.ID) })
+	return docs, 0
+}
+
+func (m *model) Document(kind, id string) []byte {
+	if value, ok := m.documents[[2]string{kind, id}]; ok {
+		return []byte(value)
+	}
+	return nil
+}
+
+func (m *model) PutDocument(kind, id string, value []byte) {
+	m.documents[[2]string{kind, id}] = string(value)
+}
+
+func (m *model) DeleteDocument(kind, id string) { delete(m.documents, [2]string{kind, id}) }
+
 // alertsOf returns the alerts of an incident as Reader.AlertsOf does.
 func (m *model) alertsOf(id string) []tocsin.AlertRecord {
 	if m.incidents[id].archived {
@@ -166,11 +202,11 @@ func Model(t *testing.T, open Open, together Together) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir, err := os.MkdirTemp(t.TempDir(), "model")
 		require.NoError(rt, err)
-		m, store := newModel(), open(t, dir)
+		m, store, seenAt := newModel(), open(t, dir), newVersions(rt)
 		defer func() { require.NoError(rt, store.Close()) }()
 		for range rapid.IntRange(1, 10).Draw(rt, "rounds") {
 			steps := rapid.SliceOfN(rapid.SliceOfN(rapid.Custom(drawStep), 1, 6), 1, 4).Draw(rt, "transactions")
-			m = transact(t, rt, store, m, steps, together)
+			m = transact(t, rt, store, m, steps, together, seenAt)
 			if rapid.IntRange(0, 7).Draw(rt, "restart") == 0 {
 				check(rt, store)
 				require.NoError(rt, store.Close())
@@ -183,26 +219,26 @@ func Model(t *testing.T, open Open, together Together) {
 			}))
 			require.Equal(rt, seen(m), got, "a new transaction")
 		}
-		compareReads(rt, store, m)
+		compareReads(rt, store, m, seenAt)
 		check(rt, store)
 	})
 }
 
 // transact runs transactions of steps on the store and on the model, and returns
 // the model as it is then.
-func transact(t *testing.T, rt *rapid.T, store storage.Store, m *model, transactions [][]step, together Together) *model {
+func transact(t *testing.T, rt *rapid.T, store storage.Store, m *model, transactions [][]step, together Together, v *versions) *model {
 	got := make([]string, len(transactions))
 	var fns []func(tocsin.Tx) error
 	for n, steps := range transactions {
 		fns = append(fns, func(tx tocsin.Tx) (err error) {
-			got[n], err = run(tx, steps)
+			got[n], err = run(tx, steps, v.look)
 			return err
 		})
 	}
 	errs := together(t, store, fns)
 	for n, steps := range transactions {
 		next := m.clone()
-		want, wantErr := run(next, steps)
+		want, wantErr := run(next, steps, func(tocsin.Tx) {})
 		require.Equal(rt, wantErr, errs[n])
 		require.Equal(rt, want, got[n], "the same transaction")
 		if wantErr == nil {
@@ -213,12 +249,14 @@ func transact(t *testing.T, rt *rapid.T, store storage.Store, m *model, transact
 	return m
 }
 
-// run runs the steps of a transaction and returns what it sees then.
-func run(tx tocsin.Tx, steps []step) (string, error) {
+// run runs the steps of a transaction, with a look after each, and returns what
+// it sees then.
+func run(tx tocsin.Tx, steps []step, look func(tocsin.Tx)) (string, error) {
 	for _, s := range steps {
 		if err := s.apply(tx); err != nil {
 			return "", err
 		}
+		look(tx)
 	}
 	return seen(tx), nil
 }
@@ -235,7 +273,7 @@ func (m *model) settle(old int) {
 }
 
 // compareReads compares what readers see.
-func compareReads(rt *rapid.T, store storage.Store, m *model) {
+func compareReads(rt *rapid.T, store storage.Store, m *model, v *versions) {
 	ctx := context.Background()
 	for id, i := range m.incidents {
 		got, err := store.Get(ctx, id)
@@ -254,10 +292,18 @@ func compareReads(rt *rapid.T, store storage.Store, m *model) {
 		}
 		require.Equal(rt, want, texts(events))
 	}
-	for _, archived := range []bool{false, true} {
-		listed, err := store.List(ctx, tocsin.Filter{Archived: archived})
+	for _, f := range []tocsin.Filter{{}, {Archived: true}, {Notices: true}, {Archived: true, Notices: true}} {
+		listed, err := store.List(ctx, f)
 		require.NoError(rt, err)
-		require.Equal(rt, m.listed(archived), ids(listed))
+		require.Equal(rt, m.listed(f), ids(listed))
+	}
+	for n := range modelKinds {
+		kind := step{Key: n}.kind()
+		got, version, err := store.Documents(ctx, kind)
+		require.NoError(rt, err)
+		want, _ := m.Documents(kind)
+		require.Equal(rt, documentsText(want), documentsText(got))
+		v.note(kind, version, got)
 	}
 }
 
@@ -269,10 +315,10 @@ func recordsText(records []tocsin.AlertRecord) []string {
 	return out
 }
 
-func (m *model) listed(archived bool) []string {
+func (m *model) listed(f tocsin.Filter) []string {
 	var all []*tocsin.Incident
 	for _, i := range m.incidents {
-		if !i.archived || archived {
+		if (!i.archived || f.Archived) && (i.Kind == tocsin.KindNotice) == f.Notices {
 			all = append(all, &i.Incident)
 		}
 	}

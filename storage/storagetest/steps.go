@@ -21,13 +21,13 @@ type step struct {
 	Key                   int
 }
 
-const modelIDs, modelGroups, modelNames, modelKeys = 8, 4, 10, 3
+const modelIDs, modelGroups, modelNames, modelKeys, modelKinds = 8, 4, 10, 3, 2
 
 func drawStep(t *rapid.T) step {
 	return step{
 		Kind: rapid.SampledFrom([]string{
 			"open", "alert", "alert", "alert", "orphan", "forget", "observe",
-			"resolve", "archive", "note", "receipt", "silence", "fail",
+			"resolve", "archive", "note", "receipt", "silence", "document", "escalate", "fail",
 		}).Draw(t, "kind"),
 		Incident: rapid.IntRange(0, modelIDs-1).Draw(t, "incident"),
 		Group:    rapid.IntRange(0, modelGroups-1).Draw(t, "group"),
@@ -43,6 +43,7 @@ func (s step) id() string           { return fmt.Sprintf("i%d", s.Incident) }
 func (s step) group() tocsin.Key    { return tocsin.NewKey("group", fmt.Sprint(s.Group)) }
 func (s step) indexKey() tocsin.Key { return tocsin.NewKey("index", fmt.Sprint(s.Key)) }
 func (s step) name() string         { return fmt.Sprintf("alert-%d", s.Name) }
+func (s step) kind() string         { return fmt.Sprintf("kind-%d", s.Key%modelKinds) }
 
 func (s step) apply(tx tocsin.Tx) error {
 	switch s.Kind {
@@ -50,6 +51,9 @@ func (s step) apply(tx tocsin.Tx) error {
 		if tx.Incident(s.id()) == nil && tx.ByGroup(s.group()) == nil {
 			i := newIncident(s.id(), (s.Incident*3+s.Name)%7)
 			i.Group = s.group()
+			if s.Incident == modelIDs-1 {
+				i.Kind = tocsin.KindNotice
+			}
 			put(tx, i, 0)
 		}
 	case "alert":
@@ -82,6 +86,14 @@ func (s step) apply(tx tocsin.Tx) error {
 		} else {
 			tx.DeleteSilence(s.name())
 		}
+	case "document":
+		if s.Yes {
+			tx.PutDocument(s.kind(), s.name(), fmt.Appendf(nil, `{"n":%d}`, s.Incident%2))
+		} else {
+			tx.DeleteDocument(s.kind(), s.name())
+		}
+	case "escalate":
+		s.escalate(tx)
 	case "fail":
 		if s.Yes && s.Name == 0 {
 			return errStep
@@ -106,6 +118,19 @@ func (s step) alert(tx tocsin.Tx) {
 	state.Firing, state.Index = s.Yes, []tocsin.Key{s.indexKey()}
 	i.Count(tocsin.AlertState{}, state, epoch())
 	tx.PutAlert(state, a)
+	tx.PutIncident(i)
+}
+
+// escalate sets the incident's deadline, or takes it away.
+func (s step) escalate(tx tocsin.Tx) {
+	i := tx.Incident(s.id())
+	if i == nil {
+		return
+	}
+	i.Escalation = nil
+	if s.Yes {
+		i.Escalation = newEscalation(epoch().Add(time.Duration(s.Name%4) * time.Minute))
+	}
 	tx.PutIncident(i)
 }
 
@@ -143,6 +168,15 @@ func seen(tx tocsin.Tx) string {
 		}
 		slices.Sort(found)
 		shown[fmt.Sprint("key ", n)] = found
+	}
+	for n := range modelKinds {
+		kind := step{Key: n}.kind()
+		docs, _ := tx.Documents(kind)
+		shown[kind] = documentsText(docs)
+		for n := range modelNames {
+			name := step{Name: n}.name()
+			shown[kind+" "+name] = string(tx.Document(kind, name))
+		}
 	}
 	shown["silences"] = append([]tocsin.Silence{}, tx.Silences()...)
 	return dump(shown)

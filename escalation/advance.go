@@ -1,0 +1,268 @@
+package escalation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// maxTurns bounds one decision. What is left over is due at once, in the next.
+const maxTurns = 500
+
+// advance does what is due, in the order in which it fell due, until nothing
+// is.
+func (d *desk) advance() {
+	for range maxTurns {
+		due := d.inc.Deadline()
+		if due.IsZero() || due.After(d.now) {
+			return
+		}
+		d.turn(due)
+	}
+}
+
+// turn does one thing that was due at the instant at. Each case moves its
+// deadline on.
+func (d *desk) turn(at time.Time) {
+	e := d.inc.Escalation
+	switch {
+	case e.SnoozedUntil.Equal(at):
+		e.SnoozedUntil = time.Time{}
+		d.add(d.inc.Return("", "the snooze is over", d.now))
+		d.begin()
+	case e.RemindAt.Equal(at):
+		e.RemindAt = time.Time{}
+		d.remind()
+	case e.ReturnAt.Equal(at):
+		d.giveBack(at)
+	default:
+		if n := slices.IndexFunc(e.Calls, func(c tocsin.Call) bool { return c.Due.Equal(at) }); n >= 0 {
+			c := e.Calls[n]
+			e.Calls = slices.Delete(e.Calls, n, n+1)
+			d.call(c)
+			return
+		}
+		for n := range e.Runs {
+			if e.Runs[n].Due.Equal(at) {
+				d.takeStep(&e.Runs[n], at)
+				return
+			}
+		}
+	}
+}
+
+// remind calls the owner by the first contact.
+func (d *desk) remind() {
+	owner := d.inc.AcknowledgedBy
+	text := "still acknowledged by " + owner
+	if at := d.inc.Escalation.ReturnAt; !at.IsZero() {
+		text += fmt.Sprintf("; comes back to triggered at %s unless acknowledged again", at.UTC().Format("15:04 MST"))
+	}
+	d.line(tocsin.EventReminded, "", "%s", text)
+	u, ok := d.rules.user(nil, owner)
+	if !ok || len(u.High) == 0 {
+		return
+	}
+	c := u.contacts(d.inc.Escalation.High)[0]
+	d.call(tocsin.Call{User: owner, Target: c.Target.Key, Detail: c.Target.Detail, Asked: true})
+}
+
+// giveBack ends an acknowledgement that was not renewed. The policies go on
+// where they were.
+func (d *desk) giveBack(at time.Time) {
+	e := d.inc.Escalation
+	owner := d.inc.AcknowledgedBy
+	e.RemindAt, e.ReturnAt, e.Answered = time.Time{}, time.Time{}, time.Time{}
+	d.add(d.inc.Return("", fmt.Sprintf("the acknowledgement by %s has run out; going on with the escalation", owner), d.now))
+	for n := range e.Responders {
+		e.Responders[n].Acknowledged = time.Time{}
+	}
+	for n := range e.Runs {
+		e.Runs[n].Due = at
+	}
+}
+
+// takeStep takes the next step of a run and sets when the one behind it is due.
+func (d *desk) takeStep(r *tocsin.Run, at time.Time) {
+	p := d.lib.policy(d.tx, r.Plan)
+	if p == nil {
+		if f := d.rules.policies[r.Policy]; f != nil {
+			*r = d.run(f)
+			r.Due = at
+			return
+		}
+		d.line(tocsin.EventAlarm, "", "escalation policy %s is not known any more; telling the alarm receiver", r.Policy)
+		d.alarm()
+		r.Due = time.Time{}
+		return
+	}
+	if r.Step >= len(p.Steps) {
+		d.lastResort(p, r, at)
+		return
+	}
+	reached := d.step(p, r.Step)
+	r.Reached = r.Reached || reached
+	r.Step++
+	wait := p.RepeatAfter
+	switch {
+	case r.Step < len(p.Steps):
+		wait = p.Steps[r.Step].After
+	case r.Round < p.Repeat && r.Reached:
+		r.Step, r.Reached = 0, false
+		r.Round++
+		wait = max(wait, p.Steps[0].After)
+	}
+	if !reached {
+		wait = 0
+	}
+	r.Due = at.Add(wait)
+}
+
+// step tells the recipients of one step and reports whether it reached anybody
+// who may answer.
+func (d *desk) step(p *Policy, n int) bool {
+	s := &p.Steps[n]
+	name := fmt.Sprintf("step %d of %s", n+1, p.Name)
+	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, d.inc.Severity) {
+		d.line(tocsin.EventNobody, "", "%s is not for severity %s; going on at once", name, d.inc.Severity)
+		return false
+	}
+	crew := d.muster(p, s)
+	if s.RoundRobin && len(crew.people) > 1 {
+		crew.people = crew.people[d.nextTurn(p, n)%len(crew.people):][:1]
+	}
+	high := p.Urgency.high(d.inc.Severity, d.now)
+	var names []string
+	for _, m := range crew.people {
+		if d.callPerson(p, m.user, high, s.AllMustAcknowledge, false) {
+			names = append(names, m.user+m.why)
+		}
+	}
+	for _, m := range crew.shadows {
+		d.copyTo(p, m.user, high)
+	}
+	for _, place := range crew.places {
+		d.tellPlace(place)
+		names = append(names, place.Name)
+	}
+	if len(names) > 0 {
+		d.inc.Touch(d.now)
+		d.line(tocsin.EventEscalated, "", "%s: %s", name, strings.Join(names, ", "))
+	}
+	if len(crew.nobody) > 0 {
+		d.inc.Touch(d.now)
+		d.line(tocsin.EventNobody, "", "%s: %s%s", name, strings.Join(crew.nobody, "; "), onward(len(names) == 0 || len(crew.people) == 0))
+	}
+	return len(crew.people) > 0 && len(names) > len(crew.places) || len(crew.nobody) == 0 && len(crew.places) > 0
+}
+
+func onward(now bool) string {
+	if now {
+		return "; going on at once"
+	}
+	return ""
+}
+
+// nextTurn counts the turns of a step that calls one person of several.
+func (d *desk) nextTurn(p *Policy, n int) int {
+	id := fmt.Sprintf("%s/%d", p.Name, n)
+	turn := 0
+	if v := d.tx.Document(kindTurn, id); v != nil {
+		_, _ = fmt.Sscan(string(v), &turn)
+	}
+	d.tx.PutDocument(kindTurn, id, fmt.Appendf(nil, "%d", turn+1))
+	return turn
+}
+
+// lastResort calls everybody there is, by every contact at once, again and
+// again until somebody answers.
+func (d *desk) lastResort(p *Policy, r *tocsin.Run, at time.Time) {
+	d.loud++
+	crew := d.muster(p, &Step{To: p.LastResort})
+	var names []string
+	for _, m := range crew.people {
+		if d.callLoudly(p, m.user) {
+			names = append(names, m.user)
+		}
+	}
+	for _, place := range crew.places {
+		d.tellPlace(place)
+		names = append(names, place.Name)
+	}
+	d.inc.Touch(d.now)
+	if len(names) == 0 {
+		d.line(tocsin.EventLastResort, "", "nobody has answered, and the last resort of %s reaches nobody: %s; telling the alarm receiver", p.Name, strings.Join(crew.nobody, "; "))
+		d.alarm()
+	} else {
+		d.line(tocsin.EventLastResort, "", "nobody has answered: last resort of %s: %s", p.Name, strings.Join(names, ", "))
+	}
+	every := max(p.LastResortEvery, time.Minute)
+	if r.Due = at.Add(every); !r.Due.After(d.now) {
+		r.Due = d.now.Add(every)
+	}
+}
+
+// alarm tells the alarm receiver.
+func (d *desk) alarm() {
+	for _, t := range d.rules.spec.Alarm.Targets {
+		d.inc.Call(t.Key, "", "", t.Detail, d.now)
+	}
+	d.inc.Touch(d.now)
+}
+
+// call makes one contact.
+func (d *desk) call(c tocsin.Call) {
+	del := d.inc.Call(c.Target, c.User, "", c.Detail, d.now)
+	text := "calling " + c.User
+	switch {
+	case c.Copy:
+		text = "a copy for " + c.User
+	case del.Calls > 1:
+		text = fmt.Sprintf("calling %s again (%d)", c.User, del.Calls)
+	}
+	d.line(tocsin.EventCalled, "", "%s by %s", text, way(c.Target)).Target = c.Target
+	d.inc.Touch(d.now)
+}
+
+// way names the provider of a target, for texts.
+func way(target string) string {
+	kind, _, _ := strings.Cut(target, ":")
+	switch kind {
+	case "slack":
+		return "Slack"
+	case "pagerduty":
+		return "PagerDuty"
+	default:
+		return kind
+	}
+}
+
+// tellPlace tells a place, or tells it again.
+func (d *desk) tellPlace(place Recipient) {
+	for _, t := range place.Targets {
+		if d.once("place " + t.Key) {
+			del := d.inc.Call(t.Key, "", place.Mention, t.Detail, d.now)
+			text := "calling " + place.Name
+			if del.Calls > 1 {
+				text = fmt.Sprintf("calling %s again (%d)", place.Name, del.Calls)
+			}
+			d.line(tocsin.EventCalled, "", "%s", text).Target = t.Key
+		}
+	}
+}
+
+// once reports whether something is to be done for the first time in this
+// decision.
+func (d *desk) once(what string) bool {
+	if d.called[what] {
+		return false
+	}
+	if d.called == nil {
+		d.called = map[string]bool{}
+	}
+	d.called[what] = true
+	return true
+}

@@ -1,0 +1,147 @@
+package escalation
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// maxAhead bounds how far a plan is told.
+const maxAhead = 8
+
+// Ahead returns what happens to an open incident if nobody does anything, the
+// next first, as far as it can be known now: who is on call when a step is
+// taken is asked then.
+func (e *Engine) Ahead(inc *tocsin.Incident) []tocsin.Ahead {
+	esc := inc.Escalation
+	if esc == nil || !inc.Open() || inc.Quiet() {
+		return nil
+	}
+	docs := reading{e.o.Store}
+	rules := e.rules.Load()
+	p := &planner{
+		rules: rules, policy: func(id string) *Policy { return e.lib.policy(docs, id) },
+		overrides: rules.withTimeOff(e.lib.overridesIn(docs)),
+	}
+	return p.plan(inc, e.o.Now())
+}
+
+// reading reads committed documents as a transaction does.
+type reading struct{ store Store }
+
+func (r reading) Documents(kind string) ([]tocsin.Document, uint64) {
+	docs, version, err := r.store.Documents(context.Background(), kind)
+	if err != nil {
+		return nil, 0
+	}
+	return docs, version
+}
+
+func (r reading) Document(kind, id string) []byte {
+	docs, _ := r.Documents(kind)
+	at, ok := slices.BinarySearchFunc(docs, id, func(d tocsin.Document, id string) int { return cmp.Compare(d.ID, id) })
+	if !ok {
+		return nil
+	}
+	return docs[at].Value
+}
+
+// planner tells what is ahead of an incident. It is pure.
+type planner struct {
+	rules     *Rules
+	policy    func(id string) *Policy
+	overrides []tocsin.Override
+}
+
+func (p *planner) plan(inc *tocsin.Incident, now time.Time) []tocsin.Ahead {
+	e := inc.Escalation
+	var out []tocsin.Ahead
+	add := func(at time.Time, format string, args ...any) {
+		if !at.IsZero() {
+			out = append(out, tocsin.Ahead{At: at, Text: fmt.Sprintf(format, args...)})
+		}
+	}
+	for _, c := range e.Calls {
+		add(c.Due, "%s by %s", c.User, way(c.Target))
+	}
+	add(e.RemindAt, "%s is reminded", inc.AcknowledgedBy)
+	add(e.SnoozedUntil, "the snooze ends: back to triggered, from the first step")
+	for n := range e.Runs {
+		r := e.Runs[n]
+		if policy := p.policy(r.Plan); policy != nil {
+			if r.Due.IsZero() && !e.ReturnAt.IsZero() {
+				r.Due = e.ReturnAt
+				add(e.ReturnAt, "the acknowledgement runs out: back to triggered")
+			}
+			if !r.Due.IsZero() {
+				out = append(out, p.steps(policy, r, inc.Severity)...)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b tocsin.Ahead) int { return a.At.Compare(b.At) })
+	return out[:min(len(out), maxAhead)]
+}
+
+// steps goes through what a run has ahead of it, up to the first call of the
+// last resort.
+func (p *planner) steps(policy *Policy, r tocsin.Run, severity tocsin.Severity) []tocsin.Ahead {
+	var out []tocsin.Ahead
+	at := r.Due
+	for len(out) < maxAhead {
+		if r.Step >= len(policy.Steps) {
+			to, _ := p.describe(policy, &Step{To: policy.LastResort}, severity, at)
+			return append(out, tocsin.Ahead{At: at, Text: "last resort: " + to})
+		}
+		to, reached := p.describe(policy, &policy.Steps[r.Step], severity, at)
+		out = append(out, tocsin.Ahead{At: at, Text: to})
+		r.Reached = r.Reached || reached
+		r.Step++
+		wait := policy.RepeatAfter
+		switch {
+		case r.Step < len(policy.Steps):
+			wait = policy.Steps[r.Step].After
+		case r.Round < policy.Repeat && r.Reached:
+			r.Step, r.Reached = 0, false
+			r.Round++
+			wait = max(wait, policy.Steps[0].After)
+		}
+		if reached {
+			at = at.Add(wait)
+		}
+	}
+	return out
+}
+
+// describe names whom a step would reach at an instant, with the first way to
+// each of them.
+func (p *planner) describe(policy *Policy, s *Step, severity tocsin.Severity, at time.Time) (string, bool) {
+	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, severity) {
+		return "nobody: not for severity " + string(severity), false
+	}
+	c := muster(policy, s, p.rules.spec.Schedules, p.overrides, at, p.rules.user)
+	var names []string
+	for _, m := range c.people {
+		u, _ := p.rules.user(policy, m.user)
+		by := ""
+		if cs := u.contacts(policy.Urgency.high(severity, at)); len(cs) > 0 {
+			by = " by " + way(cs[0].Target.Key)
+		}
+		names = append(names, m.user+by+m.why)
+	}
+	if s.RoundRobin && len(names) > 1 {
+		names = []string{"one of " + strings.Join(names, ", ")}
+	}
+	for _, place := range c.places {
+		names = append(names, place.Name)
+	}
+	reached := len(c.people) > 0 || len(c.nobody) == 0 && len(c.places) > 0
+	if len(c.people) == 0 && len(c.nobody) > 0 {
+		names = append(names, "nobody ("+strings.Join(c.nobody, "; ")+")")
+	}
+	return strings.Join(names, ", "), reached
+}

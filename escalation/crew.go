@@ -1,0 +1,246 @@
+package escalation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/escalation/oncall"
+)
+
+// member is a person whom a recipient stands for, and why, for texts.
+type member struct{ user, why string }
+
+// crew is whom a step reaches.
+type crew struct {
+	people, shadows []member
+	places          []Recipient
+	// nobody says of each recipient that stands for no one why.
+	nobody []string
+}
+
+func (c *crew) add(user, why string) {
+	if !slices.ContainsFunc(c.people, func(m member) bool { return m.user == user }) {
+		c.people = append(c.people, member{user, why})
+	}
+}
+
+// muster finds whom a step reaches now. It is pure but for the documents.
+func (d *desk) muster(p *Policy, s *Step) crew {
+	overrides := d.rules.withTimeOff(d.lib.overridesIn(d.tx))
+	return muster(p, s, d.rules.spec.Schedules, overrides, d.now, d.rules.user)
+}
+
+// muster finds whom a step reaches at an instant.
+func muster(p *Policy, s *Step, schedules map[string]*oncall.Schedule, overrides []tocsin.Override, at time.Time, user func(*Policy, string) (User, bool)) crew {
+	var c crew
+	inZone := s.When.Zone == "" || oncall.Within(s.When.Hours, at.In(location(s.When.Zone)))
+	if !inZone {
+		c.nobody = append(c.nobody, "not at this time")
+		return c
+	}
+	reach := func(name, why string) bool {
+		u, ok := user(p, name)
+		switch {
+		case !ok || len(u.High) == 0:
+			c.nobody = append(c.nobody, name+" has no contact")
+		case away(name, overrides, at) && why == "":
+			c.nobody = append(c.nobody, name+" is away")
+		case s.When.Zone == "" && !oncall.Within(s.When.Hours, at.In(location(u.Zone))):
+			c.nobody = append(c.nobody, "it is not the time for "+name)
+		default:
+			c.add(name, why)
+			return true
+		}
+		return false
+	}
+	for _, to := range s.To {
+		switch {
+		case to.User != "":
+			reach(to.User, "")
+		case to.Team != "":
+			for _, name := range p.Teams[to.Team] {
+				reach(name, "")
+			}
+		case to.Schedule != "":
+			d := schedules[to.Schedule]
+			if d == nil {
+				c.nobody = append(c.nobody, fmt.Sprintf("schedule %s is not defined any more", to.Schedule))
+				continue
+			}
+			c.watch(d.At(overrides, at), to.Schedule, reach)
+		default:
+			c.places = append(c.places, to)
+		}
+	}
+	return c
+}
+
+// watch adds who is on call on a schedule.
+func (c *crew) watch(shifts []tocsin.Shift, schedule string, reach func(name, why string) bool) {
+	found := false
+	for i := range shifts {
+		switch s := &shifts[i]; {
+		case s.Gap():
+		case s.Shadow:
+			c.shadows = append(c.shadows, member{user: s.User})
+		default:
+			found = true
+			reach(s.User, " (on call on "+schedule+")")
+		}
+	}
+	if !found {
+		c.nobody = append(c.nobody, "nobody is on call on schedule "+schedule)
+	}
+}
+
+// away reports whether a person has time off from everything.
+func away(user string, overrides []tocsin.Override, at time.Time) bool {
+	return slices.ContainsFunc(overrides, func(o tocsin.Override) bool {
+		return o.Kind == tocsin.OverrideTimeOff && o.Schedule == "" && o.User == user && o.Holds() && !at.Before(o.From) && at.Before(o.To)
+	})
+}
+
+// callPerson lines up a person's contacts and reports whether there are any.
+// The first go at once, or at the end of quiet hours where it is not urgent.
+func (d *desk) callPerson(p *Policy, name string, high, must, asked bool) bool {
+	u, ok := d.rules.user(p, name)
+	contacts := u.contacts(high)
+	if !ok || len(contacts) == 0 {
+		return false
+	}
+	e := d.inc.Escalation
+	r := d.responder(name)
+	r.Must, r.Asked = r.Must || must, r.Asked || asked
+	if !d.once("person " + name) {
+		return true
+	}
+	r.At, r.Acknowledged, r.Unreachable = d.now, time.Time{}, false
+	r.Calls++
+	from := d.now
+	if !high {
+		if local := from.In(location(u.Zone)); len(u.Quiet) > 0 && oncall.Within(u.Quiet, local) {
+			if end, ok := oncall.NextEnd(u.Quiet, local); ok {
+				from = end.UTC()
+			}
+		}
+	}
+	e.Calls = slices.DeleteFunc(e.Calls, func(c tocsin.Call) bool { return c.User == name })
+	for _, c := range contacts {
+		d.lineUp(tocsin.Call{User: name, Due: from.Add(c.After), Target: c.Target.Key, Detail: c.Target.Detail, Asked: asked})
+	}
+	return true
+}
+
+// callLoudly lines up every contact of a person for now.
+func (d *desk) callLoudly(p *Policy, name string) bool {
+	u, ok := d.rules.user(p, name)
+	if !ok || len(u.High) == 0 {
+		return false
+	}
+	r := d.responder(name)
+	if !d.once("loudly " + name) {
+		return true
+	}
+	r.At, r.Acknowledged, r.Unreachable = d.now, time.Time{}, false
+	r.Calls++
+	e := d.inc.Escalation
+	e.Calls = slices.DeleteFunc(e.Calls, func(c tocsin.Call) bool { return c.User == name })
+	for _, c := range u.High {
+		d.lineUp(tocsin.Call{User: name, Due: d.now, Target: c.Target.Key, Detail: c.Target.Detail})
+	}
+	return true
+}
+
+// copyTo lines up the first contact of a shadow.
+func (d *desk) copyTo(p *Policy, name string, high bool) {
+	u, ok := d.rules.user(p, name)
+	if contacts := u.contacts(high); ok && len(contacts) > 0 && d.once("copy "+name) && !d.called["person "+name] {
+		c := contacts[0]
+		d.lineUp(tocsin.Call{User: name, Due: d.now, Target: c.Target.Key, Detail: c.Target.Detail, Copy: true})
+	}
+}
+
+func (d *desk) lineUp(c tocsin.Call) {
+	e := d.inc.Escalation
+	at := len(e.Calls)
+	for at > 0 && c.Due.Before(e.Calls[at-1].Due) {
+		at--
+	}
+	e.Calls = slices.Insert(e.Calls, at, c)
+}
+
+func (d *desk) responder(name string) *tocsin.Responder {
+	e := d.inc.Escalation
+	if r := e.Responder(name); r != nil {
+		return r
+	}
+	e.Responders = append(e.Responders, tocsin.Responder{User: name})
+	return &e.Responders[len(e.Responders)-1]
+}
+
+// unreachable moves on where every way that was tried to somebody has failed
+// for good: to the person's next contact, or else to the next step.
+func (d *desk) unreachable() {
+	e := d.inc.Escalation
+	if d.inc.State != tocsin.Triggered {
+		return
+	}
+	for n := range e.Responders {
+		r := &e.Responders[n]
+		if r.Unreachable || !d.failed(r.User) {
+			continue
+		}
+		if d.hasten(r.User) {
+			d.advance()
+			continue
+		}
+		r.Unreachable = true
+		d.line(tocsin.EventNobody, "", "%s cannot be reached: every contact has failed; going on at once", r.User)
+		for i := range e.Runs {
+			if r := &e.Runs[i]; r.Due.After(d.now) && !d.anybody() {
+				r.Due = d.now
+			}
+		}
+		d.advance()
+	}
+}
+
+// failed reports whether the person was called and every call has failed for
+// good.
+func (d *desk) failed(user string) bool { return hasFailed(d.inc, user) }
+
+func hasFailed(inc *tocsin.Incident, user string) bool {
+	tried := false
+	for n := range inc.Deliveries {
+		if del := &inc.Deliveries[n]; del.User == user && del.Calls > 0 && !del.Stopped {
+			if !del.Failed {
+				return false
+			}
+			tried = true
+		}
+	}
+	return tried
+}
+
+// hasten makes the person's next contact due now, and reports whether there is
+// one.
+func (d *desk) hasten(user string) bool {
+	e := d.inc.Escalation
+	for n := range e.Calls {
+		if e.Calls[n].User == user && e.Calls[n].Due.After(d.now) {
+			c := e.Calls[n]
+			c.Due = d.now
+			e.Calls = slices.Delete(e.Calls, n, n+1)
+			d.lineUp(c)
+			return true
+		}
+	}
+	return false
+}
+
+// anybody reports whether there is somebody who was called and can be reached.
+func (d *desk) anybody() bool {
+	return slices.ContainsFunc(d.inc.Escalation.Responders, func(r tocsin.Responder) bool { return !r.Unreachable })
+}

@@ -1,0 +1,100 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+// keepOutgoing has the outgoing one stay on call from the change of shift until
+// the incoming one has acknowledged, or the time for it has passed. The override
+// is made before the change, so that there is neither a gap nor two.
+func (w *Watch) keepOutgoing(ctx context.Context, s *Schedule, was *told, overrides []tocsin.Override, now time.Time) error {
+	if !s.OutgoingStays || s.AcknowledgeWithin <= 0 || was.Override != "" {
+		return nil
+	}
+	plain := withoutMine(overrides)
+	sh := current(s, plain, now)
+	next := current(s, plain, sh.To)
+	if sh.Gap() || next.Gap() || next.User == sh.User || sh.To.Sub(now) > lead || was.Boundary.Equal(sh.To) {
+		return nil
+	}
+	o, err := w.o.Roster.PutOverride(ctx, tocsin.Override{
+		Kind: tocsin.OverrideReplace, Schedule: s.Name(), User: sh.User, Replaces: next.User,
+		From: sh.To, To: sh.To.Add(s.AcknowledgeWithin), CreatedBy: me,
+		Comment: fmt.Sprintf("stays on call until %s acknowledges the handoff", next.User),
+	})
+	if err != nil {
+		return err
+	}
+	seed := tocsin.NewSeed()
+	n := notice{to: next.User, ask: true, title: fmt.Sprintf("Your shift on %s begins at %s", s.Name(), stamp(sh.To, s)),
+		text: fmt.Sprintf("%s stays on call until you acknowledge, at most until %s.", sh.User, stamp(o.To, s))}
+	plan := w.plan.Load()
+	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := w.incident(plan, s, n, now)
+		kept := *was
+		kept.Override, kept.Incoming, kept.Expires, kept.Boundary = o.ID, next.User, o.To, sh.To
+		if inc != nil {
+			for try := 0; inc.ID == "" || tx.Incident(inc.ID) != nil; try++ {
+				inc.ID = seed.ID(try)
+			}
+			kept.Handoff = inc.ID
+			tx.PutIncident(inc)
+			tx.Append(inc.Event(tocsin.EventOpened, "", n.title, now))
+		}
+		*was = kept
+		return putTold(tx, s.Name(), &kept)
+	})
+}
+
+// handoffs ends a handoff that was acknowledged, or whose time has passed, and
+// returns what is said of it.
+func (w *Watch) handoffs(ctx context.Context, is *told, now time.Time) ([]notice, error) {
+	if is.Handoff == "" {
+		return nil, nil
+	}
+	inc, err := w.o.Store.Get(ctx, is.Handoff)
+	if err != nil && !errors.Is(err, tocsin.ErrNotFound) {
+		return nil, err
+	}
+	acknowledged := inc != nil && inc.State == tocsin.Acknowledged
+	switch {
+	case acknowledged:
+		if is.Override != "" {
+			if _, err := w.o.Roster.AnswerOverride(ctx, is.Override, me, tocsin.OverrideCancel); err != nil && !errors.Is(err, tocsin.ErrConflict) {
+				return nil, err
+			}
+		}
+	case now.Before(is.Expires) && (inc == nil || inc.Open()):
+		return nil, nil
+	}
+	who := is.Incoming
+	id := is.Handoff
+	is.Handoff, is.Override, is.Incoming, is.Expires = "", "", "", time.Time{}
+	if err := w.finish(ctx, id, now); err != nil {
+		return nil, err
+	}
+	if acknowledged {
+		return []notice{{title: fmt.Sprintf("%s has acknowledged the handoff", inc.AcknowledgedBy)}}, nil
+	}
+	return []notice{{title: fmt.Sprintf("%s has NOT acknowledged the handoff, and is on call all the same", who)}}, nil
+}
+
+// finish resolves a notice that was waited for.
+func (w *Watch) finish(ctx context.Context, id string, now time.Time) error {
+	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(id)
+		if inc == nil {
+			return nil
+		}
+		if e, ok := inc.Resolve("", "the handoff is over", now); ok {
+			tx.PutIncident(inc)
+			tx.Append(e)
+		}
+		return nil
+	})
+}
