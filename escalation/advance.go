@@ -32,7 +32,7 @@ func (d *desk) turn(at time.Time) {
 	case e.SnoozedUntil.Equal(at):
 		e.SnoozedUntil = time.Time{}
 		d.add(d.inc.Return("", "the snooze is over", d.now))
-		d.begin()
+		d.beginUnlessQuiet()
 	case e.RemindAt.Equal(at):
 		e.RemindAt = time.Time{}
 		d.remind()
@@ -52,6 +52,14 @@ func (d *desk) turn(at time.Time) {
 			}
 		}
 	}
+}
+
+func (d *desk) beginUnlessQuiet() {
+	if d.inc.Quiet() {
+		d.rest()
+		return
+	}
+	d.begin()
 }
 
 // remind calls the owner by the first contact.
@@ -79,6 +87,10 @@ func (d *desk) giveBack(at time.Time) {
 	d.add(d.inc.Return("", fmt.Sprintf("the acknowledgement by %s has run out; going on with the escalation", owner), d.now))
 	for n := range e.Responders {
 		e.Responders[n].Acknowledged = time.Time{}
+	}
+	if d.inc.Quiet() {
+		d.rest()
+		return
 	}
 	for n := range e.Runs {
 		e.Runs[n].Due = at
