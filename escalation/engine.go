@@ -206,7 +206,12 @@ func (e *Engine) settleAll(ctx context.Context, ids []string, now time.Time) err
 			}
 			d := e.desk(tx, inc, now)
 			d.settle()
-			if now := inc.Deadline(); len(d.events) == 0 && !now.IsZero() && now.Equal(d.was) {
+			at := inc.Deadline()
+			switch {
+			case len(d.events) > 0 || !at.Equal(d.was):
+			case at.IsZero() || at.After(now):
+				continue // another engine was here first
+			default:
 				d.rest() // nothing of it is to be done, and nothing may come due for ever
 			}
 			tx.PutIncident(inc)

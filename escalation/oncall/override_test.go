@@ -263,6 +263,7 @@ func TestShiftsAgreeWithSampling(t *testing.T) {
 // everything to its order.
 func requireShifts(t require.TestingT, shifts []tocsin.Shift, from, to time.Time) {
 	at := from
+	var last *tocsin.Shift
 	for i := range shifts {
 		sh := &shifts[i]
 		require.True(t, sh.From.Before(sh.To), "%+v is empty", sh)
@@ -273,7 +274,8 @@ func requireShifts(t require.TestingT, shifts []tocsin.Shift, from, to time.Time
 		}
 		if !sh.Extra {
 			require.True(t, sh.From.Equal(at), "gap or overlap before %+v", sh)
-			at = sh.To
+			require.False(t, last != nil && last.User == sh.User && last.Source == sh.Source, "%+v and %+v are one", last, sh)
+			at, last = sh.To, sh
 		}
 	}
 	require.True(t, at.Equal(to))
