@@ -133,7 +133,7 @@ func (pr *proof) uncovered(severity tocsin.Severity) []tocsin.Uncovered {
 func (pr *proof) line(step int, in oncall.Interval, why []reason) string {
 	var texts []string
 	for _, r := range why {
-		if len(r.when.Intersect(oncall.Set{in})) > 0 && !slices.Contains(texts, r.text) {
+		if r.when.Overlaps(in) && !slices.Contains(texts, r.text) {
 			texts = append(texts, r.text)
 		}
 	}

@@ -119,7 +119,9 @@ func (f *Feeds) save(ctx context.Context, id string, a *answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err != nil {
-		f.o.Logger.Warn("what a feed said could not be stored; it holds, but would be lost by a restart", "feed", id, "error", err)
+		if ctx.Err() == nil {
+			f.o.Logger.Warn("what a feed said could not be stored; it holds, but would be lost by a restart", "feed", id, "error", err)
+		}
 		return
 	}
 	if st := f.states[id]; st != nil && st.fetchedAt.Equal(a.fetchedAt) {

@@ -114,6 +114,12 @@ func (s Set) Contains(t time.Time) bool {
 	return i < len(s) && !t.Before(s[i].From)
 }
 
+// Overlaps reports whether any instant of the interval is in the set.
+func (s Set) Overlaps(in Interval) bool {
+	i := sort.Search(len(s), func(i int) bool { return s[i].To.After(in.From) })
+	return i < len(s) && s[i].From.Before(in.To) && in.From.Before(in.To)
+}
+
 // Length returns how long the set is altogether.
 func (s Set) Length() time.Duration {
 	var sum time.Duration

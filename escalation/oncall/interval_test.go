@@ -64,6 +64,10 @@ func TestSetsAgreeWithSampling(t *testing.T) {
 			}
 		}
 		require.Equal(t, length, a.Length())
+		for _, with := range lb {
+			overlaps := len(a.Intersect(oncall.Union(with))) > 0
+			require.Equal(t, overlaps, a.Overlaps(with), "%v and %v", a, with)
+		}
 	})
 }
 

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// every is how often the schedules are looked at: a change of shift is told
-	// within it.
-	every = 15 * time.Second
+	// every is the longest time between two looks: what no shift announces, and a
+	// step of the machine's clock, is seen then.
+	every = time.Minute
 	// lead is how long before a change of shift the outgoing one is kept on call,
 	// so that there is no moment between.
 	lead = 2 * time.Minute
@@ -47,6 +47,12 @@ type Watch struct {
 	metrics *metrics
 	groups  map[string][]string // what user groups were last set to, by schedule
 	proven  time.Time
+	// compared is the day for which the shifts to come were last compared; zero:
+	// they may have changed.
+	compared time.Time
+	// kept is what was told, as of version.
+	kept    map[string]told
+	version uint64
 }
 
 // New returns a watch over a plan. It does nothing until Run.
@@ -81,53 +87,64 @@ func (w *Watch) Changed() {
 
 // Run follows the schedules until ctx ends.
 func (w *Watch) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
-			w.o.Logger.Warn("the schedules could not be followed; tried again soon", "error", err)
-		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.poke:
-			w.proven = time.Time{}
-		case <-tick.C:
+			w.proven, w.compared = time.Time{}, time.Time{}
+		case <-timer.C:
 		}
+		next, err := w.look(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.o.Logger.Warn("the schedules could not be followed; tried again soon", "error", err)
+		}
+		timer.Reset(next)
 	}
 }
 
-// look follows every schedule once.
-func (w *Watch) look(ctx context.Context) error {
+// look follows every schedule once, and returns when to look again.
+func (w *Watch) look(ctx context.Context) (time.Duration, error) {
 	plan, now := w.plan.Load(), w.o.Now()
 	overrides, err := w.o.Roster.InForce(ctx)
 	if err != nil {
-		return err
+		return every, err
 	}
 	var errs []error
+	next := now.Add(every)
+	compare := !w.compared.Equal(now.Truncate(daily))
 	for i := range plan.Schedules {
 		s := &plan.Schedules[i]
-		if err := w.follow(ctx, plan, s, overrides, now); err != nil {
+		end, err := w.follow(ctx, plan, s, overrides, compare, now)
+		if err != nil {
 			errs = append(errs, fmt.Errorf("schedule %s: %w", s.Name(), err))
 		}
+		if end.After(now) && end.Before(next) {
+			next = end
+		}
 		w.syncGroup(ctx, plan, s, overrides, now)
+	}
+	if len(errs) == 0 {
+		w.compared = now.Truncate(daily)
 	}
 	if since := now.Sub(w.proven); since >= daily || since < 0 || w.proven.IsZero() {
 		w.proven = now
 		errs = append(errs, w.prove(ctx, plan, overrides, now))
 	}
-	return errors.Join(errs...)
+	return next.Sub(now), errors.Join(errs...)
 }
 
-// follow tells what has changed on one schedule, and remembers having told it in
-// the same transaction.
-func (w *Watch) follow(ctx context.Context, plan *Plan, s *Schedule, overrides []tocsin.Override, now time.Time) error {
+// follow tells what has changed on one schedule, remembers having told it in the
+// same transaction, and returns when the shift ends.
+func (w *Watch) follow(ctx context.Context, plan *Plan, s *Schedule, overrides []tocsin.Override, compare bool, now time.Time) (time.Time, error) {
 	was, err := w.last(ctx, s.Name())
 	if err != nil {
-		return err
+		return time.Time{}, err
 	}
 	if err := w.keepOutgoing(ctx, s, &was, overrides, now); err != nil {
-		return err
+		return time.Time{}, err
 	}
 	sh := current(s, overrides, now)
 	is := was
@@ -136,20 +153,22 @@ func (w *Watch) follow(ctx context.Context, plan *Plan, s *Schedule, overrides [
 	if t, ok := changed(&was, sh); ok {
 		var silences []tocsin.Silence
 		if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {
-			return err
+			return sh.To, err
 		}
 		notices = t.notices(s, brief(openOf(w.o.Store), silences, now, sh.To))
 	}
-	notices = append(notices, w.future(plan, s, &is, overrides, now)...)
+	if compare {
+		notices = append(notices, w.future(plan, s, &is, overrides, now)...)
+	}
 	ended, err := w.handoffs(ctx, &is, now)
 	if err != nil {
-		return err
+		return sh.To, err
 	}
 	notices = append(notices, ended...)
-	if len(notices) == 0 && same(&was, &is) {
-		return nil
+	if len(notices) == 0 && !compare && was.User == is.User && was.Handoff == is.Handoff && !was.Since.IsZero() || len(notices) == 0 && same(&was, &is) {
+		return sh.To, nil
 	}
-	return w.tell(ctx, plan, s, &is, notices, now)
+	return sh.To, w.tell(ctx, plan, s, &is, notices, now)
 }
 
 // same reports whether nothing is worth writing.
@@ -194,17 +213,22 @@ func ahead(p *Plan) time.Duration {
 
 // last is what was told last; the zero value: nothing yet.
 func (w *Watch) last(ctx context.Context, schedule string) (told, error) {
-	docs, _, err := w.o.Store.Documents(ctx, kindWatch)
+	docs, version, err := w.o.Store.Documents(ctx, kindWatch)
 	if err != nil {
 		return told{}, err
 	}
-	var t told
-	for _, d := range docs {
-		if d.ID == schedule {
-			err = json.Unmarshal(d.Value, &t)
+	if w.kept == nil || version != w.version {
+		kept := make(map[string]told, len(docs))
+		for _, d := range docs {
+			var t told
+			if err := json.Unmarshal(d.Value, &t); err != nil {
+				return told{}, fmt.Errorf("what was told of schedule %s: %w", d.ID, err)
+			}
+			kept[d.ID] = t
 		}
+		w.kept, w.version = kept, version
 	}
-	return t, err
+	return w.kept[schedule], nil
 }
 
 // tell writes the notices, and that they were told.
