@@ -317,6 +317,12 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case t == reflect.TypeFor[Size]():
 		return "size"
+	case t == reflect.TypeFor[Clock]():
+		return "time of day"
+	case t == reflect.TypeFor[Date]():
+		return "date"
+	case t == reflect.TypeFor[Weekdays]():
+		return "weekday"
 	case isSecret(t):
 		return "secret"
 	}

@@ -15,6 +15,7 @@
 //	example  a value to show, as one would write it
 //	restart  a change takes effect at the next start only (RestartNeeded)
 //	path     relative to the folder of the configuration file
+//	or       cannot stand beside the keys before it; the word to say so with
 package config
 
 // Config is the whole configuration. Load and Parse return it complete: defaults
@@ -31,8 +32,12 @@ type Config struct {
 	Runbooks Runbooks `yaml:"runbooks"`
 	// How to speak to Slack. Needed when a receiver has slack_configs.
 	Slack Slack `yaml:"slack"`
-	// How to speak to PagerDuty (Events API v2).
+	// How to speak to PagerDuty: the Events API v2, and for who is on call there
+	// the REST API.
 	PagerDuty PagerDuty `yaml:"pagerduty"`
+	// How to send mail. Needed when a receiver has email_configs or a person is
+	// reached by email.
+	SMTP SMTP `yaml:"smtp"`
 	// When incidents reopen, flap and go stale.
 	Incidents Incidents `yaml:"incidents"`
 	// Who is told, on another channel, when a page cannot be delivered.
@@ -49,6 +54,21 @@ type Config struct {
 	InhibitRules []InhibitRule `yaml:"inhibit_rules"`
 	// Named times, for mute_time_intervals and active_time_intervals.
 	TimeIntervals []TimeInterval `yaml:"time_intervals"`
+	// The people who can be called, and how.
+	Users []User `yaml:"users"`
+	// Named groups of people.
+	Teams []Team `yaml:"teams"`
+	// Who is on call when. Overrides, swaps and time off are not configuration:
+	// see tocsin override.
+	Schedules []Schedule `yaml:"schedules"`
+	// Calendars of people's absences. While one is away, the next layer of a
+	// schedule that covers takes over.
+	TimeOffCalendars []TimeOffCalendar `yaml:"time_off_calendars"`
+	// What calendar feeds may be read.
+	Calendars Calendars `yaml:"calendars"`
+	// Who is called, in what order, until somebody answers. A receiver names one
+	// in escalation_policy.
+	EscalationPolicies []EscalationPolicy `yaml:"escalation_policies"`
 }
 
 // Server is the HTTP side.
@@ -70,6 +90,12 @@ type Server struct {
 	APITokens []APIToken `yaml:"api_tokens" example:"['ana:${ANA_TOKEN}']"`
 	// File with the API tokens, one a line.
 	APITokensFile string `yaml:"api_tokens_file" path:"true" example:"api.tokens"`
+	// A token with which calendar programs may read the feeds of schedules and
+	// people, as ?token=… in the URL. It opens nothing else, so that it may be
+	// passed on. Without it the feeds ask for an API token.
+	CalendarToken Secret `yaml:"calendar_token" example:"${CALENDAR_TOKEN}"`
+	// File with the calendar token.
+	CalendarTokenFile string `yaml:"calendar_token_file" path:"true" example:"calendar.token"`
 	// What one sender may ask of Tocsin.
 	Limits Limits `yaml:"limits"`
 }

@@ -27,6 +27,14 @@ type PagerDuty struct {
 	// Base of the Events API v2. In the EU service region:
 	// https://events.eu.pagerduty.com.
 	EventsURL string `yaml:"events_url" default:"https://events.pagerduty.com" example:"https://events.eu.pagerduty.com"`
+	// Base of the REST API, for pagerduty_schedule. In the EU service region:
+	// https://api.eu.pagerduty.com.
+	APIURL string `yaml:"api_url" default:"https://api.pagerduty.com" example:"https://api.eu.pagerduty.com"`
+	// A read-only token of the REST API (Integrations, API Access Keys). Needed
+	// for pagerduty_schedule only.
+	APIToken Secret `yaml:"api_token" example:"${PAGERDUTY_API_TOKEN}"`
+	// File with the token.
+	APITokenFile string `yaml:"api_token_file" path:"true" example:"pagerduty.token"`
 	// Events a minute and routing key. 0: no limit.
 	RateLimit float64 `yaml:"rate_limit" default:"100" example:"60"`
 	// How long one call may take.
@@ -34,7 +42,8 @@ type PagerDuty struct {
 }
 
 // Receiver is a named place, or several, that routes send to. One without any
-// *_configs pages nobody: alerts are kept and can be looked up.
+// *_configs and without an escalation policy pages nobody: alerts are kept and
+// can be looked up.
 type Receiver struct {
 	// The name that routes use. Renaming a receiver makes its targets new ones.
 	Name string `yaml:"name" example:"platform-critical" jsonschema:"required"`
@@ -44,6 +53,11 @@ type Receiver struct {
 	PagerDutyConfigs []PagerDutyConfig `yaml:"pagerduty_configs"`
 	// URLs to post to, in Alertmanager's own webhook format (version 4).
 	WebhookConfigs []WebhookConfig `yaml:"webhook_configs"`
+	// Addresses to send mail to. Needs smtp.
+	EmailConfigs []EmailConfig `yaml:"email_configs"`
+	// The policy by which people are called. What is in the *_configs is told at
+	// once all the same.
+	EscalationPolicy string `yaml:"escalation_policy" example:"platform"`
 	// Pos is where the receiver stands: "tocsin.yml:12".
 	Pos string `yaml:"-" json:"-"`
 }
@@ -85,4 +99,10 @@ type WebhookConfig struct {
 	Timeout Duration `yaml:"timeout" default:"10s" example:"5s"`
 	// Whether to tell of resolved incidents too.
 	SendResolved bool `yaml:"send_resolved" default:"true" example:"false"`
+}
+
+// EmailConfig is one address to send mail to.
+type EmailConfig struct {
+	// The address.
+	To string `yaml:"to" example:"team@example.com" jsonschema:"required"`
 }

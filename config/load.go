@@ -8,8 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tocsin-oncall/tocsin"
 )
 
 // maxSource is the largest configuration file that is read.
@@ -47,7 +50,7 @@ func Parse(name string, src []byte) (*Config, Warnings, error) {
 		b.bind(root, reflect.ValueOf(cfg).Elem(), reflect.StructField{})
 		if !rep.fatal {
 			readSecrets(rep, reflect.ValueOf(cfg).Elem())
-			complete(cfg)
+			complete(rep, cfg)
 			validate(rep, cfg)
 		}
 	}
@@ -94,13 +97,71 @@ func yamlMistake(e *yaml.LoadError) string {
 }
 
 // complete fills in the defaults that depend on other values.
-func complete(c *Config) {
+func complete(rep *report, c *Config) {
 	if c.Server.ExternalURL == "" {
 		c.Server.ExternalURL = "http://" + reachable(c.Server.Listen)
 	}
 	c.Server.ExternalURL = trimSlash(c.Server.ExternalURL)
 	c.PagerDuty.EventsURL = trimSlash(c.PagerDuty.EventsURL)
+	c.PagerDuty.APIURL = trimSlash(c.PagerDuty.APIURL)
 	c.Slack.APIURL = trimSlash(c.Slack.APIURL) + "/"
+	completeSMTP(rep, &c.SMTP)
+	for i := range c.Users {
+		completeContacts(rep, &c.Users[i], c.SMTP.Host != "" || rep.bad[&c.SMTP.Host] || rep.bad[&c.SMTP])
+	}
+	for i := range c.Schedules {
+		layers := c.Schedules[i].Layers
+		for j := range layers {
+			if layers[j].Name == "" {
+				layers[j].Name = fmt.Sprintf("layer %d", j+1)
+			}
+		}
+	}
+	for i := range c.EscalationPolicies {
+		completePolicy(rep, &c.EscalationPolicies[i])
+	}
+}
+
+func completeSMTP(rep *report, s *SMTP) {
+	if rep.given(&s.Port) {
+		return
+	}
+	switch s.TLS {
+	case TLSImplicit:
+		s.Port = 465
+	case TLSNone:
+		s.Port = 25
+	default:
+		s.Port = 587
+	}
+}
+
+// completeContacts gives a person without contacts every way there is, at once.
+// An address alone is no way when there is no mail server: calendars need it too.
+func completeContacts(rep *report, u *User, mail bool) {
+	if u.Contacts == nil && !rep.bad[&u.Contacts] {
+		if u.Slack != "" {
+			u.Contacts = append(u.Contacts, Contact{By: BySlack})
+		}
+		if !u.PagerDutyRoutingKey.IsZero() {
+			u.Contacts = append(u.Contacts, Contact{By: ByPagerDuty})
+		}
+		if u.Email != "" && mail {
+			u.Contacts = append(u.Contacts, Contact{By: ByEmail})
+		}
+	}
+	if u.LowUrgencyContacts == nil && !rep.bad[&u.LowUrgencyContacts] {
+		u.LowUrgencyContacts = slices.Clone(u.Contacts)
+	}
+}
+
+func completePolicy(rep *report, p *EscalationPolicy) {
+	if a := &p.Acknowledgement; !rep.given(&a.RemindAfter) {
+		a.RemindAfter = a.ReturnAfter / 4 * 3
+	}
+	if p.Urgency.High == nil {
+		p.Urgency.High = []tocsin.Severity{tocsin.Critical, tocsin.Error}
+	}
 }
 
 func trimSlash(s string) string {

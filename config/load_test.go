@@ -111,8 +111,9 @@ func TestDefaults(t *testing.T) {
 		APIURL: "https://slack.com/api/", RateLimit: 1, Lookup: true, Timeout: d(10 * time.Second), DigestAfter: 5,
 	}, cfg.Slack)
 	assert.Equal(t, config.PagerDuty{
-		EventsURL: "https://events.pagerduty.com", RateLimit: 100, Timeout: d(10 * time.Second),
+		EventsURL: "https://events.pagerduty.com", APIURL: "https://api.pagerduty.com", RateLimit: 100, Timeout: d(10 * time.Second),
 	}, cfg.PagerDuty)
+	assert.Equal(t, config.SMTP{Port: 587, TLS: "starttls", Timeout: d(10 * time.Second), RateLimit: 10}, cfg.SMTP)
 	assert.Equal(t, config.Incidents{
 		ReopenWindow: d(30 * time.Minute), LateWindow: d(time.Minute), StaleAfter: d(12 * time.Hour),
 		Flapping: config.Flapping{Changes: 6, Window: d(15 * time.Minute), Settle: d(10 * time.Minute)},

@@ -152,7 +152,8 @@ var keyWord = regexp.MustCompile(`[*a-z]*[a-z]*\.?[a-z]*_[a-z_]+|\['\.{3}'\]|\[\
 func prose(s string) string { return keyWord.ReplaceAllString(s, "`$0`") }
 
 // exampleOf is a block of YAML with an example of every key of a section, in its
-// place. A secret that has a *_file twin is a comment beside it.
+// place. A secret that has a *_file twin is a comment beside it, and so is what
+// cannot stand beside the others.
 func exampleOf(s section) string {
 	var b strings.Builder
 	indent, dash := "", ""
@@ -188,6 +189,10 @@ func exampleLines(t reflect.Type) []string {
 			continue
 		}
 		line := key + ": " + f.Tag.Get("example")
+		if word := f.Tag.Get("or"); word != "" {
+			lines = append(lines, "# "+word+" "+line)
+			continue
+		}
 		if hasTwin(t, f) {
 			alternatives = append(alternatives, "# or "+line)
 			continue

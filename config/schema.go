@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/invopop/jsonschema"
+
+	"github.com/tocsin-oncall/tocsin"
 )
 
 // SchemaID names the schema. Nothing is fetched from there.
@@ -14,6 +16,10 @@ const SchemaID = "https://github.com/tocsin-oncall/tocsin/docs/tocsin.schema.jso
 const (
 	envPattern      = `\$\{[A-Za-z_][A-Za-z0-9_]*\}`
 	durationPattern = `^(0|([0-9]+y)?([0-9]+w)?([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?)$|` + envPattern
+	clockPattern    = `^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$|` + envPattern
+	datePattern     = `^[0-9]{4}-[0-9]{2}-[0-9]{2}$|` + envPattern
+	weekdayPattern  = ` *([Ss]un|[Mm]on|[Tt]ues|[Ww]ednes|[Tt]hurs|[Ff]ri|[Ss]atur)day *`
+	weekdaysPattern = `^` + weekdayPattern + `(:` + weekdayPattern + `)?$|` + envPattern
 	sizePattern     = `^[0-9]+ *([KMGT]iB|[kKMGT]?B)?$|` + envPattern
 )
 
@@ -65,6 +71,14 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
 			{Type: "string", Pattern: sizePattern}, {Type: "integer", Minimum: "0"},
 		}}
+	case t == reflect.TypeFor[Clock]():
+		return &jsonschema.Schema{Type: "string", Pattern: clockPattern}
+	case t == reflect.TypeFor[Date]():
+		return &jsonschema.Schema{Type: "string", Pattern: datePattern}
+	case t == reflect.TypeFor[Weekdays]():
+		return &jsonschema.Schema{Type: "string", Pattern: weekdaysPattern}
+	case t == reflect.TypeFor[tocsin.Severity]():
+		return &jsonschema.Schema{Type: "string", Enum: []any{tocsin.Critical, tocsin.Error, tocsin.Warning, tocsin.Info}}
 	case isSecret(t):
 		return &jsonschema.Schema{Type: "string"}
 	}
@@ -94,6 +108,9 @@ func schemaValue(t reflect.Type, text string) any {
 	case reflect.Bool:
 		return text == "true"
 	case reflect.Int, reflect.Float64:
+		if isText(t) {
+			return text
+		}
 		return json.Number(text)
 	case reflect.Int64:
 		if n, err := strconv.Atoi(text); err == nil {

@@ -30,7 +30,19 @@ server:
   intake_tokens: [`+canary+`1]
   intake_basic_auth: {username: am, password_file: secret}
   api_tokens: ["ana:`+canary+`2", `+canary+`3]
+  calendar_token: `+canary+`6
 slack: {bot_token_file: secret}
+pagerduty: {api_token: `+canary+`7}
+smtp: {host: mail.example.com, from: t@example.com, username: u, password: `+canary+`8}
+users:
+  - {name: ana, slack: U0ANA, pagerduty_routing_key: `+canary+`9}
+  - {name: bo, slack: U0BO, pagerduty_routing_key_file: secret}
+schedules:
+  - name: primary
+    layers:
+      - {calendar: {url: "https://x.example/`+canary+`10"}}
+      - {calendar: {url_file: url}}
+time_off_calendars: [{user: ana, url: "https://x.example/`+canary+`11"}]
 route: {receiver: all}
 receivers:
   - name: all
@@ -104,6 +116,13 @@ func TestHash(t *testing.T) {
 		minimal + "runbooks: {dirs: [a, b]}",
 		minimal + "runbooks: {dirs: [ab]}",
 		minimal + "runbooks: {dirs: [a]}",
+		minimal + "users: [{name: ana, email: a@example.com}]",
+		minimal + "users: [{name: ana, email: a@example.com, quiet_hours: [{end_time: '07:00'}]}]",
+		minimal + "users: [{name: ana, email: a@example.com, quiet_hours: [{end_time: '07:01'}]}]",
+		minimal + "users: [{name: ana, email: a@example.com, quiet_hours: [{weekdays: [monday]}]}]",
+		minimal + "users: [{name: ana, email: a@example.com, quiet_hours: [{weekdays: [sunday]}]}]",
+		minimal + "time_off_calendars: [{user: ana, url: 'https://x.example/a'}]\nusers: [{name: ana, email: a@example.com}]",
+		minimal + "time_off_calendars: [{user: ana, url: 'https://x.example/b'}]\nusers: [{name: ana, email: a@example.com}]",
 		"\n" + minimal, // The rules are at other places, which explanations name.
 	} {
 		h := parse(src).Hash()
@@ -122,6 +141,13 @@ func TestRestartNeeded(t *testing.T) {
 	base := parse("")
 	assert.Empty(t, config.RestartNeeded(base, parse("")))
 	assert.Empty(t, config.RestartNeeded(base, parse("storage: {retention: 1d}\nslack: {bot_token: xoxb-1}")))
+	assert.Empty(t, config.RestartNeeded(base, parse(`
+smtp: {host: localhost, from: t@example.com}
+server: {calendar_token: other}
+users: [{name: ana, email: ana@example.com}]
+schedules: [{name: primary, layers: [{users: [ana], rotation: {start: "2026-01-05"}}]}]
+calendars: {allow_private: [10.0.0.0/8]}
+escalation_policies: [{name: p, steps: [{notify: [{user: ana}]}], last_resort: [{schedule: primary}]}]`)), "people and schedules change with a reload")
 	assert.Equal(t, []string{"server.listen", "server.limits.queue", "storage.path", "nats"},
 		config.RestartNeeded(base, parse(`
 server: {listen: "127.0.0.1:1", limits: {queue: 1}}

@@ -31,6 +31,16 @@ var elsewhere = map[string]string{
 	"WebhookConfig.authorization":   "set bearer_token_file here",
 	"SlackConfig.send_resolved":     "the message is always updated when the incident resolves; remove it",
 	"PagerDutyConfig.send_resolved": "the PagerDuty incident is always resolved with ours; remove it",
+	"Schedule.overrides":            "overrides are not configuration: tocsin override add",
+	"Schedule.rotations":            "write them as layers, each with users and a rotation",
+	"Schedule.rotation":             "write it in a layer: layers: [{users: […], rotation: {…}}]",
+	"Schedule.users":                "write them in a layer: layers: [{users: […], rotation: {…}}]",
+	"EscalationPolicy.rules":        "write them as steps",
+	"EscalationPolicy.num_loops":    "it is called repeat here",
+	"Step.delay":                    "it is called after here",
+	"Step.targets":                  "it is called notify here",
+	"Rotation.type":                 "it is called unit here: hours, days, weeks or months",
+	"Rotation.time_zone":            "it is the layer's time_zone, or the schedule's",
 	"*.<<":                          "YAML merge keys are not supported; write the keys out",
 }
 

@@ -82,3 +82,73 @@ func TestTimesParse(t *testing.T) {
 	_, err = config.Times{Weekdays: []string{"funday"}}.Parse()
 	assert.Error(t, err)
 }
+
+func TestParseClock(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]config.Clock{"00:00": 0, "09:05": 9*60 + 5, "23:59": 24*60 - 1, "24:00": 24 * 60} {
+		got, err := config.ParseClock(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+		assert.Equal(t, text, got.String())
+	}
+	for _, text := range []string{"", ":", "9:00", "09:5", "09", "24:01", "25:00", "23:60", "-1:00", "+1:00", "09:00:00", " 09:00", "09:0x", "٠٩:٠٠", "540"} {
+		_, err := config.ParseClock(text)
+		assert.Error(t, err, "%q", text)
+	}
+}
+
+func TestParseWeekdays(t *testing.T) {
+	t.Parallel()
+	bits := func(days ...time.Weekday) (w config.Weekdays) {
+		for _, d := range days {
+			w |= 1 << d
+		}
+		return w
+	}
+	for text, want := range map[string]config.Weekdays{
+		"sunday": bits(time.Sunday), "Saturday": bits(time.Saturday), "monday:friday": 0b0111110,
+		"friday:monday": bits(time.Friday, time.Saturday, time.Sunday, time.Monday),
+		"monday:monday": bits(time.Monday), "monday:sunday": 127, "tuesday:monday": 127, " monday : tuesday ": 0b0000110,
+	} {
+		got, err := config.ParseWeekdays(text)
+		require.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", ":", "mon", "monday:", ":friday", "monday:friday:sunday", "monday,friday", "1", "mondays"} {
+		_, err := config.ParseWeekdays(text)
+		assert.Error(t, err, "%q", text)
+	}
+	assert.Equal(t, "monday,friday", bits(time.Monday, time.Friday).String())
+}
+
+func TestWeekdaysRoundTrip(t *testing.T) {
+	t.Parallel()
+	for first := time.Sunday; first <= time.Saturday; first++ {
+		for last := time.Sunday; last <= time.Saturday; last++ {
+			w, err := config.ParseWeekdays(first.String() + ":" + last.String())
+			require.NoError(t, err)
+			assert.NotZero(t, w&(1<<first))
+			assert.NotZero(t, w&(1<<last))
+			again, err := config.ParseWeekdays(w.String())
+			require.NoError(t, err, w.String())
+			assert.Equal(t, w, again, w.String())
+		}
+	}
+}
+
+func TestDateRoundTrip(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		day := time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "second"), 0).UTC()
+		d, err := config.ParseDate(day.Format(time.DateOnly))
+		require.NoError(t, err)
+		assert.Equal(t, day.Weekday(), d.Weekday())
+		assert.Equal(t, day.Format(time.DateOnly), d.String())
+	})
+	for _, text := range []string{"", "2026", "2026-1-5", "05.01.2026", "2026-02-29", "2026-13-01", "2026-00-10", "2026-01-05T09:00:00Z", "-2026-01-05"} {
+		_, err := config.ParseDate(text)
+		assert.Error(t, err, "%q", text)
+	}
+	assert.Empty(t, config.Date{}.String())
+	assert.True(t, config.Date{}.IsZero())
+}

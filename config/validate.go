@@ -3,10 +3,12 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -14,20 +16,54 @@ import (
 type checker struct {
 	*report
 	cfg *Config
-	// receivers and intervals by name; used are those that something refers to.
+	// now is for warnings only: whether a file is in order does not depend on it.
+	now time.Time
+	// What has a name, by it; used are those that something refers to.
 	receivers     map[string]*Receiver
 	intervals     map[string]*TimeInterval
+	users         map[string]*User
+	teams         map[string]*Team
+	schedules     map[string]*Schedule
+	policies      map[string]*EscalationPolicy
 	usedReceivers map[string]bool
 	usedIntervals map[string]bool
+	usedUsers     map[string]bool
+	usedTeams     map[string]bool
+	usedSchedules map[string]bool
+	usedPolicies  map[string]bool
+	// allowed are the networks of calendars.allow_private.
+	allowed map[netip.Prefix]bool
+	// zones that were looked up, and what is wrong with them.
+	zones map[string]string
+	// slackUse, mailUse and pdUse are the first that need Slack, a mail server,
+	// PagerDuty's REST API.
+	slackUse, mailUse, pdUse *use
+	// guesses counts what was said about names that do not exist.
+	guesses int
+}
+
+// use is something that needs a provider.
+type use struct {
+	fields []any
+	what   string
+}
+
+// need remembers the first use of a provider.
+func need(u **use, what string, fields ...any) {
+	if *u == nil {
+		*u = &use{fields, what}
+	}
 }
 
 // validate checks everything that lies between values or in their meaning. It
 // runs even when some values could not be read, so that all is told at once.
 func validate(rep *report, cfg *Config) {
 	c := &checker{
-		report: rep, cfg: cfg,
-		receivers: map[string]*Receiver{}, intervals: map[string]*TimeInterval{},
-		usedReceivers: map[string]bool{}, usedIntervals: map[string]bool{},
+		report: rep, cfg: cfg, now: time.Now(), zones: map[string]string{}, allowed: map[netip.Prefix]bool{},
+		receivers: map[string]*Receiver{}, intervals: map[string]*TimeInterval{}, users: map[string]*User{},
+		teams: map[string]*Team{}, schedules: map[string]*Schedule{}, policies: map[string]*EscalationPolicy{},
+		usedReceivers: map[string]bool{}, usedIntervals: map[string]bool{}, usedUsers: map[string]bool{},
+		usedTeams: map[string]bool{}, usedSchedules: map[string]bool{}, usedPolicies: map[string]bool{},
 	}
 	c.server()
 	c.limits()
@@ -37,6 +73,12 @@ func validate(rep *report, cfg *Config) {
 	c.providers()
 	c.timeIntervals()
 	c.allReceivers()
+	c.people()
+	c.calendars()
+	c.allSchedules()
+	c.allPolicies()
+	c.receiversPolicies()
+	c.needed()
 	c.routes()
 	c.inhibitRules()
 	c.alarm()
@@ -71,6 +113,20 @@ func (c *checker) server() {
 		c.token(at(t, &s.APITokens), "api_tokens", t.Token)
 	}
 	c.sharedToken(s)
+	c.calendarToken(s)
+}
+
+// calendarToken refuses one that would open more than calendars: it is part of
+// URLs, which are passed on and logged.
+func (c *checker) calendarToken(s *Server) {
+	t := s.CalendarToken
+	if t.IsZero() || !c.token(at(&s.CalendarToken), "calendar_token", t) {
+		return
+	}
+	isIt := func(a APIToken) bool { return a.Token == t }
+	if slices.Contains(s.IntakeTokens, t) || slices.ContainsFunc(s.APITokens, isIt) {
+		c.fail(at(&s.CalendarToken), "calendar_token is an API token or an intake token too; it stands in URLs, which are passed on: make another")
+	}
 }
 
 // openToOthers refuses a listener that others reach and that asks for nothing.

@@ -84,6 +84,11 @@ func (c *checker) providers() {
 	s, p := &c.cfg.Slack, &c.cfg.PagerDuty
 	c.httpURL(at(&s.APIURL, s), "api_url", s.APIURL)
 	c.httpURL(at(&p.EventsURL, p), "events_url", p.EventsURL)
+	c.httpURL(at(&p.APIURL, p), "api_url", p.APIURL)
+	if !p.APIToken.IsZero() {
+		c.token(at(&p.APIToken), "api_token", p.APIToken)
+	}
+	c.smtp()
 	c.rate(&s.RateLimit, s.RateLimit)
 	c.rate(&p.RateLimit, p.RateLimit)
 	c.positive(&s.Timeout, "timeout", int64(s.Timeout))
@@ -110,11 +115,6 @@ func (c *checker) allReceivers() {
 	if len(list) == 0 {
 		c.fail(at(&c.cfg.Receivers, c.cfg), "receivers is missing; list at least the one that the root route names")
 	}
-	first := slices.IndexFunc(list, func(r Receiver) bool { return len(r.SlackConfigs) > 0 })
-	if first >= 0 && c.cfg.Slack.BotToken.IsZero() {
-		c.fail(at(&c.cfg.Slack.BotToken, &c.cfg.Slack, &list[first].SlackConfigs),
-			"slack_configs (receiver %s) need a bot token; set slack.bot_token_file", quote(list[first].Name))
-	}
 	for i := range list {
 		r := &list[i]
 		if c.name(at(&r.Name, r), "the name of a receiver", r.Name) {
@@ -127,7 +127,8 @@ func (c *checker) allReceivers() {
 		c.slackConfigs(r)
 		c.pagerDutyConfigs(r)
 		c.webhookConfigs(r)
-		if r.kinds() == nil && !c.bad[r] {
+		c.emailConfigs(r)
+		if r.kinds() == nil && r.EscalationPolicy == "" && !c.bad[r] {
 			c.warn(at(&r.Name, r), "receiver %s has no *_configs: it pages nobody", quote(r.Name))
 		}
 	}
@@ -145,10 +146,16 @@ func (r *Receiver) kinds() []string {
 	if len(r.WebhookConfigs) > 0 {
 		kinds = append(kinds, "webhook")
 	}
+	if len(r.EmailConfigs) > 0 {
+		kinds = append(kinds, "email")
+	}
 	return kinds
 }
 
 func (c *checker) slackConfigs(r *Receiver) {
+	if len(r.SlackConfigs) > 0 {
+		need(&c.slackUse, "slack_configs (receiver "+quote(r.Name)+") need", &r.SlackConfigs)
+	}
 	seen := map[string]bool{}
 	for i := range r.SlackConfigs {
 		s := &r.SlackConfigs[i]
@@ -201,9 +208,14 @@ func (c *checker) pagerDutyConfigs(r *Receiver) {
 			c.fail(where, "this routing_key is in this receiver twice; remove one")
 		}
 		seen[p.RoutingKey] = true
-		if strings.Contains(c.cfg.PagerDuty.EventsURL, pagerDuty) && !routingKey.MatchString(p.RoutingKey.Reveal()) {
-			c.warn(where, "routing_key does not look like one: it is the 32 characters of an Events API v2 integration")
-		}
+		c.looksLikeKey(where, "routing_key", p.RoutingKey)
+	}
+}
+
+// looksLikeKey warns of what PagerDuty itself would not take.
+func (c *checker) looksLikeKey(where []any, key string, s Secret) {
+	if strings.Contains(c.cfg.PagerDuty.EventsURL, pagerDuty) && !routingKey.MatchString(s.Reveal()) {
+		c.warn(where, "%s does not look like one: it is the 32 characters of an Events API v2 integration", key)
 	}
 }
 

@@ -57,13 +57,14 @@ func (c *checker) receiver(fields []any, name string) {
 	if _, ok := c.receivers[name]; ok || c.bad[&c.cfg.Receivers] {
 		return
 	}
-	c.fail(fields, "receiver %s does not exist; %s", quote(name), knownNames(name, c.receivers, "receivers"))
+	c.fail(fields, "receiver %s does not exist; %s", quote(name), knownNames(c, name, c.receivers, "receivers"))
 }
 
-// knownNames says what a name that does not exist might have meant.
-func knownNames[T any](name string, known map[string]T, section string) string {
-	const most = 1000
-	if len(known) > most {
+// knownNames says what a name that does not exist might have meant. Finding that
+// takes time, and nobody reads hundreds of guesses.
+func knownNames[T any](c *checker, name string, known map[string]T, section string) string {
+	const mostNames, mostGuesses = 1000, 200
+	if c.guesses++; len(known) > mostNames || c.guesses > mostGuesses {
 		return fmt.Sprintf("add it to %s", section)
 	}
 	names := slices.Sorted(maps.Keys(known))
@@ -124,7 +125,7 @@ func (c *checker) intervalNames(field *[]string, list []string) {
 		c.usedIntervals[list[i]] = true
 		if _, ok := c.intervals[list[i]]; !ok && !c.bad[&c.cfg.TimeIntervals] {
 			c.fail(at(&list[i], field), "time interval %s does not exist; %s", quote(list[i]),
-				knownNames(list[i], c.intervals, "time_intervals"))
+				knownNames(c, list[i], c.intervals, "time_intervals"))
 		}
 	}
 }
@@ -170,31 +171,30 @@ func (c *checker) alarm() {
 	}
 	switch kinds := r.kinds(); {
 	case kinds == nil:
-		c.fail(at(&a.Receiver), "receiver %s pages nobody, and so would the alarm; give it *_configs", quote(r.Name))
+		text := "receiver %s pages nobody, and so would the alarm; give it *_configs"
+		if r.EscalationPolicy != "" {
+			text = "receiver %s has an escalation policy only, which the alarm does not use; give it *_configs"
+		}
+		c.fail(at(&a.Receiver), text, quote(r.Name))
 	case len(kinds) == 1 && kinds[0] != "webhook" && c.othersUse(kinds[0], r):
 		c.warn(at(&a.Receiver), "receiver %s uses %[2]s only, as receivers that it watches do: a dead %[2]s would not be told; add another way", quote(r.Name), kinds[0])
 	}
 }
 
-// othersUse reports whether a receiver besides r uses the kind of provider.
+// othersUse reports whether a receiver besides r, or a person's contacts, use the
+// kind of provider.
 func (c *checker) othersUse(kind string, r *Receiver) bool {
 	for _, o := range c.receivers {
 		if o != r && slices.Contains(o.kinds(), kind) {
 			return true
 		}
 	}
+	for i := range c.cfg.Users {
+		for _, contact := range c.cfg.Users[i].Contacts {
+			if strings.EqualFold(contact.By, kind) {
+				return true
+			}
+		}
+	}
 	return false
-}
-
-func (c *checker) unused() {
-	for name, r := range c.receivers {
-		if !c.usedReceivers[name] {
-			c.warn(at(&r.Name, r), "receiver %s is used by no route; use it, or remove it", quote(name))
-		}
-	}
-	for name, t := range c.intervals {
-		if !c.usedIntervals[name] {
-			c.warn(at(&t.Name, t), "time interval %s is used by no route; use it, or remove it", quote(name))
-		}
-	}
 }

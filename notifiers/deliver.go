@@ -37,19 +37,21 @@ func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
 	t, ok := d.targets[k.target]
 	d.mu.Unlock()
 	if !ok {
-		_ = d.fail(ctx, it.wake, errNotConfigured)
+		_ = d.fail(ctx, tocsin.Wake{Incident: k.incident, Target: k.target}, errNotConfigured)
 		return result{neutral: true}
 	}
 	if wait := d.lookWait(k, t); wait > 0 {
 		return result{again: true, neutral: true, wait: wait}
 	}
-	if members := d.digest(l, it, t, inc, del); members != nil {
-		return d.deliverDigest(ctx, l, it, t, del, members)
+	if members, ref := d.digest(l, it, t, inc, del); members != nil {
+		return d.deliverDigest(ctx, l, it, t, del, members, ref)
 	}
 	return d.deliver(ctx, k, t, inc, *del)
 }
 
-// current returns the incident and its delivery when the target lags.
+// current returns the incident and its delivery when there is something to do:
+// when the target lags, or when somebody answered while it was not known whether
+// its message was posted. That message is looked for, and not posted.
 func (d *Dispatcher) current(ctx context.Context, k delivery) (*tocsin.Incident, *tocsin.Delivery, error) {
 	inc, err := d.o.Store.Get(ctx, k.incident)
 	if errors.Is(err, tocsin.ErrNotFound) {
@@ -59,10 +61,24 @@ func (d *Dispatcher) current(ctx context.Context, k delivery) (*tocsin.Incident,
 		return nil, nil, err
 	}
 	del := inc.Delivery(k.target)
-	if del == nil || !del.Lags(inc) {
+	if del == nil || !due(inc, del) && !(stray(del) && d.isUnclear(k)) {
 		return inc, nil, nil
 	}
 	return inc, del, nil
+}
+
+// due is Lags without the calls that wait for the end of a quiet time.
+func due(inc *tocsin.Incident, del *tocsin.Delivery) bool {
+	return del.Lags(inc) && (!inc.Quiet() || del.Revision < del.Want(inc) || del.More)
+}
+
+// stray tells a delivery that was stopped before anything was known to be
+// posted, and of which nothing has been said since.
+func stray(del *tocsin.Delivery) bool { return del.Stopped && del.Ref == "" && del.Revision == 0 }
+
+// calls reports whether the target is to be called, not only shown.
+func calls(inc *tocsin.Incident, del *tocsin.Delivery) bool {
+	return del.Calls > del.Called && !del.Stopped && !inc.Quiet()
 }
 
 func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *tocsin.Incident, del tocsin.Delivery) result {
@@ -82,6 +98,9 @@ func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *toc
 	}
 	d.flag(k, false)
 	d.metrics.delivered(t.Key, del.Since, d.o.Now())
+	if n.Call && !r.More {
+		r.Called = del.Calls
+	}
 	return d.save(ctx, k, r)
 }
 
@@ -96,7 +115,7 @@ func (d *Dispatcher) call(ctx context.Context) (context.Context, func()) {
 // notice gathers what stands beside the incident. Nothing that is missing
 // delays the page: what cannot be read is left out.
 func (d *Dispatcher) notice(ctx context.Context, t Target, inc *tocsin.Incident, del tocsin.Delivery) (tocsin.Notice, error) {
-	n := tocsin.Notice{Incident: inc, Delivery: del, Now: d.o.Now()}
+	n := tocsin.Notice{Incident: inc, Delivery: del, Call: calls(inc, &del), Now: d.o.Now()}
 	var err error
 	if n.Alerts, err = d.o.Store.AlertsOf(ctx, inc.ID, alertsShown); err != nil {
 		d.o.Logger.Warn("alerts could not be read; paging without them", "incident", inc.ID, "error", err)
@@ -116,6 +135,9 @@ func (d *Dispatcher) notice(ctx context.Context, t Target, inc *tocsin.Incident,
 	}
 	if d.o.URL != nil {
 		n.URL = d.o.URL(inc.ID)
+	}
+	if d.o.Ahead != nil {
+		n.Ahead = d.o.Ahead(inc)
 	}
 	return n, nil
 }
@@ -227,7 +249,7 @@ func (d *Dispatcher) commit(ctx context.Context, k delivery, r tocsin.Receipt) (
 			return nil
 		}
 		record(tx, inc, del, r, now)
-		lags = del.Lags(inc)
+		lags = due(inc, del)
 		return nil
 	})
 	return lags, err

@@ -18,24 +18,29 @@ type member struct {
 
 // digest decides whether an item is told together with others, and with which.
 // That is so when its message is a digest already, or when more incidents wait
-// for their first message than the lane's rate allows; a critical one that has
-// few of its kind beside it still gets a message of its own, first.
-func (d *Dispatcher) digest(l *lane, it *item, t Target, inc *tocsin.Incident, del *tocsin.Delivery) []member {
+// for a message that calls, or for their first one, than the lane's rate allows;
+// a critical one that has few of its kind beside it still gets a message of its
+// own, first. That holds for people as it does for channels: forty pages at one a
+// second would keep the last one waiting for most of a minute.
+//
+// A digest that is changed calls nobody: to call again, its incidents are told
+// anew. ref is the digest to change; empty: a new one.
+func (d *Dispatcher) digest(l *lane, it *item, t Target, inc *tocsin.Incident, del *tocsin.Delivery) (members []member, ref string) {
 	if _, ok := t.Notifier.(Digester); !ok {
-		return nil
+		return nil, ""
 	}
-	if del.Digest {
-		return d.digestOf(l, it, t, del.Ref)
+	if del.Digest && !calls(inc, del) {
+		return d.digestOf(l, it, t, del.Ref), del.Ref
 	}
-	if del.Ref != "" || l.unlimited() {
-		return nil
+	if !anew(inc, del) || l.unlimited() {
+		return nil, ""
 	}
 	waiting := d.fresh(l, t)
 	if inc.Severity == tocsin.Critical {
 		waiting = slices.DeleteFunc(waiting, func(m member) bool { return m.inc.Severity != tocsin.Critical })
 	}
 	if d.o.DigestAfter < 0 || len(waiting) < d.o.DigestAfter {
-		return nil
+		return nil, ""
 	}
 	taken := l.claim(digestSize-1, func(x *item) bool {
 		return slices.ContainsFunc(waiting, func(m member) bool { return m.item == x })
@@ -45,7 +50,15 @@ func (d *Dispatcher) digest(l *lane, it *item, t Target, inc *tocsin.Incident, d
 		i := slices.IndexFunc(waiting, func(m member) bool { return m.item == x })
 		out = append(out, waiting[i])
 	}
-	return out
+	return out, ""
+}
+
+// anew reports whether the incident wants a new message that it may share.
+func anew(inc *tocsin.Incident, del *tocsin.Delivery) bool {
+	if inc.Kind == tocsin.KindNotice || del.Stopped {
+		return false
+	}
+	return del.Ref == "" || del.Digest && calls(inc, del)
 }
 
 func (l *lane) unlimited() bool {
@@ -54,7 +67,7 @@ func (l *lane) unlimited() bool {
 	return l.limiter == nil
 }
 
-// fresh returns the waiting items of a lane that have no message yet.
+// fresh returns the waiting items of a lane that want a new message.
 func (d *Dispatcher) fresh(l *lane, t Target) []member {
 	l.mu.Lock()
 	var items []*item
@@ -71,18 +84,19 @@ func (d *Dispatcher) fresh(l *lane, t Target) []member {
 			continue
 		}
 		inc, del, err := d.current(context.Background(), k)
-		if err == nil && del != nil && del.Ref == "" {
+		if err == nil && del != nil && anew(inc, del) {
 			out = append(out, member{it, inc})
 		}
 	}
 	return out
 }
 
-// digestOf returns all live incidents that a digest names.
+// digestOf returns all live incidents that a digest names, but those that leave
+// it for a new message.
 func (d *Dispatcher) digestOf(l *lane, it *item, t Target, ref string) []member {
 	var incs []*tocsin.Incident
 	d.o.Store.Live(func(inc *tocsin.Incident) bool {
-		if del := inc.Delivery(t.Key); del != nil && del.Digest && del.Ref == ref {
+		if del := inc.Delivery(t.Key); del != nil && del.Digest && del.Ref == ref && !anew(inc, del) {
 			incs = append(incs, inc)
 		}
 		return true
@@ -106,9 +120,9 @@ func (d *Dispatcher) digestOf(l *lane, it *item, t Target, ref string) []member 
 
 // deliverDigest tells the members in one call. The result is that of the item
 // that asked; the others that waited are finished here.
-func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Target, del *tocsin.Delivery, members []member) result {
+func (d *Dispatcher) deliverDigest(ctx context.Context, l *lane, it *item, t Target, del *tocsin.Delivery, members []member, ref string) result {
 	slices.SortStableFunc(members, func(a, b member) int { return b.inc.Severity.Rank() - a.inc.Severity.Rank() })
-	n := tocsin.DigestNotice{Ref: del.Ref, Target: t.Key, Now: d.o.Now(), Since: d.o.Now()}
+	n := tocsin.DigestNotice{Ref: ref, Target: t.Key, Now: d.o.Now(), Since: d.o.Now()}
 	for _, m := range members {
 		n.Incidents = append(n.Incidents, m.inc)
 		n.MayBePosted = n.MayBePosted || d.isUnclear(delivery{m.inc.ID, t.Key})
@@ -166,6 +180,8 @@ func (d *Dispatcher) commitDigest(ctx context.Context, shown []*tocsin.Incident,
 			mine.Digest, mine.Revision, mine.State, mine.Severity = true, was.Revision, was.State, was.Severity
 			if del.Ref == r.Ref {
 				mine.Text = "" // said when the digest was posted
+			} else if shown := was.Delivery(t.Key); shown != nil && calls(was, shown) {
+				mine.Called = shown.Calls
 			}
 			record(tx, inc, del, mine, now)
 		}

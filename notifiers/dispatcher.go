@@ -78,6 +78,9 @@ type Options struct {
 	Runbook func(id string, labels tocsin.Labels) *tocsin.Runbook
 	// URL returns the address of an incident's page; nil: there is none.
 	URL func(id string) string
+	// Ahead says what happens to an incident if nobody answers, the next first;
+	// nil: nothing.
+	Ahead func(*tocsin.Incident) []tocsin.Ahead
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Timeout bounds one call to a provider; 0: 15 s.

@@ -43,6 +43,7 @@ func (p *provider) paused() time.Time { return time.Unix(0, p.until.Load()) }
 
 // item is an incident that waits in a lane, or is worked on.
 type item struct {
+	// wake's Severity changes under the lane's mutex; the rest never does.
 	wake  tocsin.Wake
 	since time.Time
 	// busy items are being worked on; dirty ones were woken meanwhile.
@@ -136,7 +137,7 @@ func (l *lane) add(w tocsin.Wake) <-chan struct{} {
 	defer l.mu.Unlock()
 	k := delivery{w.Incident, w.Target}
 	if it := l.items[k]; it != nil {
-		it.wake, it.dirty = w, it.busy
+		it.wake.Severity, it.dirty = w.Severity, it.busy
 		if it.place >= 0 {
 			heap.Fix(&l.ready, it.place)
 		}

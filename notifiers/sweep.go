@@ -19,10 +19,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.mu.Lock()
 	d.run = ctx
 	d.mu.Unlock()
-	d.inherit()
+	strays := d.inherit()
 	tick := time.NewTicker(d.o.SweepEvery)
 	defer tick.Stop()
 	defer d.work.Wait()
+	d.Wake(strays)
 	last := map[delivery]bool{}
 	last = d.sweep(last)
 	for {
@@ -45,16 +46,22 @@ func (d *Dispatcher) sweepSoon() {
 	}
 }
 
-// inherit flags what lags at the start: its messages may be there.
-func (d *Dispatcher) inherit() {
+// inherit flags what lags at the start: its messages may be there. It returns
+// what was stopped before anybody could know: that does not lag.
+func (d *Dispatcher) inherit() (strays []tocsin.Wake) {
 	d.o.Store.Live(func(inc *tocsin.Incident) bool {
 		for i := range inc.Deliveries {
-			if del := &inc.Deliveries[i]; del.Lags(inc) {
-				d.flag(delivery{inc.ID, del.Target}, true)
+			del := &inc.Deliveries[i]
+			if stray(del) && !del.Failed {
+				strays = append(strays, tocsin.Wake{Incident: inc.ID, Target: del.Target, Severity: inc.Severity})
+			} else if !del.Lags(inc) {
+				continue
 			}
+			d.flag(delivery{inc.ID, del.Target}, true)
 		}
 		return true
 	})
+	return strays
 }
 
 // sweep wakes what lags and waits in no lane. What the sweep before woke

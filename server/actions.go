@@ -4,17 +4,39 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"github.com/prometheus/alertmanager/matcher/parse"
 
 	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
-// actor is who acts: the token's owner, else who the request names, else "api".
-func (s *Server) actor(who, named string) (string, error) {
-	if err := validUser("by", named); err != nil {
+// headerIdempotency names an action, where its body does not, so that it
+// happens once however often it is sent
+// (https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/).
+const headerIdempotency = "Idempotency-Key"
+
+// Limits of an action.
+const (
+	maxText   = 4 << 10
+	maxSnooze = 30 * 24 * time.Hour
+	maxStep   = 100
+)
+
+// actionKinds is every kind that has a path.
+func actionKinds() []tocsin.ActionKind {
+	return []tocsin.ActionKind{
+		tocsin.ActAcknowledge, tocsin.ActResolve, tocsin.ActSnooze, tocsin.ActEscalate, tocsin.ActReassign,
+		tocsin.ActAddResponder, tocsin.ActNote, tocsin.ActMerge, tocsin.ActSeverity,
+	}
+}
+
+// actor is who acts: the token's owner, else who the request names in field,
+// else "api".
+func (s *Server) actor(who, field, named string) (string, error) {
+	if err := validName(field, named); err != nil {
 		return "", err
 	}
 	if who == "" {
@@ -23,26 +45,21 @@ func (s *Server) actor(who, named string) (string, error) {
 	return cmp.Or(who, apiUser), nil
 }
 
-// act acknowledges or resolves, and answers with the incident as it is then.
+// act does one kind of action, and answers with the incident as it is then.
 // Doing it again is fine, and answered the same.
-func (s *Server) act(do func(ctx context.Context, id, by string) error) personal {
+func (s *Server) act(kind tocsin.ActionKind) personal {
 	return func(c echo.Context, who string) error {
-		var body struct {
-			By string `json:"by"`
-		}
-		if err := s.bind(c, &body, true); err != nil {
-			return err
-		}
-		by, err := s.actor(who, body.By)
+		a, err := s.action(c, kind, who)
 		if err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
-		if err := do(ctx, c.Param("id"), by); err != nil {
+		id := param(c, "id")
+		if err := s.deps.Actions.Act(ctx, id, a); err != nil {
 			return err
 		}
-		inc, err := s.deps.Reader.Get(ctx, c.Param("id"))
+		inc, err := s.deps.Reader.Get(ctx, id)
 		if err != nil {
 			return fmt.Errorf("it is done, but cannot be shown: %w", err)
 		}
@@ -50,112 +67,116 @@ func (s *Server) act(do func(ctx context.Context, id, by string) error) personal
 	}
 }
 
-// silenceView is a silence and where it stands.
-type silenceView struct {
-	tocsin.Silence
-	// State is pending, active or expired.
-	State string `json:"state"`
+// action reads what the request asks for.
+func (s *Server) action(c echo.Context, kind tocsin.ActionKind, who string) (tocsin.Action, error) {
+	var a tocsin.Action
+	if err := s.bind(c, &a, true); err != nil {
+		return a, err
+	}
+	a.Kind = kind
+	idField := "id"
+	if a.ID == "" {
+		a.ID, idField = c.Request().Header.Get(headerIdempotency), headerIdempotency
+	}
+	if err := validName(idField, a.ID); err != nil {
+		return a, err
+	}
+	var err error
+	if a.By, err = s.actor(who, "by", a.By); err != nil {
+		return a, err
+	}
+	if err := checkAction(&a); err != nil {
+		return a, err
+	}
+	return a, checkKind(&a, param(c, "id"), s.deps.Now())
 }
 
-func viewSilence(s tocsin.Silence, now time.Time) silenceView {
-	v := silenceView{Silence: s, State: "active"}
-	switch {
-	case !now.Before(s.EndsAt):
-		v.State = "expired"
-	case now.Before(s.StartsAt):
-		v.State = "pending"
-	}
-	return v
-}
-
-func (s *Server) listSilences(c echo.Context, _ string) error {
-	list, err := s.deps.Silencer.Silences(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	now := s.deps.Now()
-	views := make([]silenceView, len(list))
-	for i := range list {
-		views[i] = viewSilence(list[i], now)
-	}
-	return s.json(c, map[string]any{"silences": views})
-}
-
-func (s *Server) putSilence(c echo.Context, who string) error {
-	var in tocsin.Silence
-	if err := s.bind(c, &in, false); err != nil {
-		return err
-	}
-	now := s.deps.Now().UTC()
-	// A silence is somebody's: the token's owner cannot put another's name to it.
-	in.CreatedBy = cmp.Or(who, in.CreatedBy)
-	if in.StartsAt.IsZero() {
-		in.StartsAt = now
-	}
-	if err := checkSilence(in, now); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
-	defer cancel()
-	out, err := s.deps.Silencer.PutSilence(ctx, in)
-	if err != nil {
-		return err
-	}
-	return s.json(c, viewSilence(out, now))
-}
-
-// Limits of a silence.
-const (
-	maxMatchers = 64
-	maxComment  = 4 << 10
-)
-
-func checkSilence(s tocsin.Silence, now time.Time) error {
-	if err := checkMatchers(s.Matchers); err != nil {
-		return err
-	}
-	switch {
-	case !s.EndsAt.After(now):
-		return invalid("endsAt", "want a time in the future")
-	case !s.EndsAt.After(s.StartsAt):
-		return invalid("endsAt", "want a time after startsAt")
-	case s.CreatedBy == "":
-		return invalid("createdBy", "missing; say who silences")
-	case s.Comment == "":
-		return invalid("comment", "missing; say why")
-	case len(s.Comment) > maxComment:
-		return invalid("comment", "longer than %d bytes", maxComment)
-	}
-	return validUser("createdBy", s.CreatedBy)
-}
-
-func checkMatchers(list []string) error {
-	if len(list) == 0 || len(list) > maxMatchers {
-		return invalid("matchers", `want 1 to %d, like severity="critical"`, maxMatchers)
-	}
-	specific := false
-	for i, text := range list {
-		m, err := parse.Matcher(text)
-		if err != nil {
-			return invalid(fmt.Sprintf("matchers/%d", i), "%v", err)
+// checkAction holds what every kind must, so that what a kind does not use does
+// no harm either.
+func checkAction(a *tocsin.Action) error {
+	for _, name := range []struct{ field, value string }{
+		{"user", a.User}, {"schedule", a.Schedule}, {"policy", a.Policy}, {"into", a.Into},
+	} {
+		if err := validName(name.field, name.value); err != nil {
+			return err
 		}
-		specific = specific || !m.Matches("")
 	}
-	if !specific {
-		return invalid("matchers", "at least one must not match the empty string: this would silence everything")
+	switch {
+	case len(a.Text) > maxText:
+		return invalid("text", "longer than %d bytes", maxText)
+	case a.Severity != "" && !slices.Contains(severities(), a.Severity):
+		return invalid("severity", "%q; want critical, error, warning or info", clip(string(a.Severity)))
 	}
 	return nil
 }
 
-func (s *Server) expireSilence(c echo.Context, who string) error {
-	by, err := s.actor(who, "")
-	if err != nil {
-		return err
+func severities() []tocsin.Severity {
+	return []tocsin.Severity{tocsin.Critical, tocsin.Error, tocsin.Warning, tocsin.Info}
+}
+
+// checkKind holds what the kind of the action needs.
+func checkKind(a *tocsin.Action, id string, now time.Time) error {
+	switch a.Kind {
+	case tocsin.ActSnooze:
+		return checkSnooze(a.Until, now)
+	case tocsin.ActEscalate:
+		return checkEscalate(a)
+	case tocsin.ActReassign, tocsin.ActAddResponder:
+		if named(a) != 1 {
+			return invalid("user", "name one user, schedule or policy")
+		}
+	case tocsin.ActNote:
+		if strings.TrimSpace(a.Text) == "" {
+			return invalid("text", "missing; a note says something")
+		}
+	case tocsin.ActMerge:
+		switch a.Into {
+		case "":
+			return invalid("into", "missing; name the incident to merge into")
+		case id:
+			return invalid("into", "an incident cannot be merged into itself")
+		}
+	case tocsin.ActSeverity:
+		if a.Severity == "" {
+			return invalid("severity", "missing; want critical, error, warning or info")
+		}
+	case tocsin.ActAcknowledge, tocsin.ActResolve:
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
-	defer cancel()
-	if err := s.deps.Silencer.ExpireSilence(ctx, c.Param("id"), by); err != nil {
-		return err
+	return nil
+}
+
+func checkSnooze(until, now time.Time) error {
+	switch {
+	case until.IsZero():
+		return invalid("until", "missing; say when the incident comes back, like 2026-11-22T09:00:00Z")
+	case !until.After(now):
+		return invalid("until", "want a time in the future")
+	case until.Sub(now) > maxSnooze:
+		return invalid("until", "want a time in the next %d days", maxSnooze/(24*time.Hour))
 	}
-	return s.json(c, map[string]string{"status": "ok"})
+	return nil
+}
+
+// checkEscalate: to a step, of one policy or of all, or to somebody.
+func checkEscalate(a *tocsin.Action) error {
+	switch {
+	case a.Step < 0 || a.Step > maxStep:
+		return invalid("step", "want a number from 1 to %d, or none for the next step", maxStep)
+	case named(a) > 1:
+		return invalid("user", "name one user, schedule or policy, or none for the next step")
+	case a.Step > 0 && a.User+a.Schedule != "":
+		return invalid("step", "escalate to a step, or to a user or schedule, not to both")
+	}
+	return nil
+}
+
+// named counts those whom the action names.
+func named(a *tocsin.Action) int {
+	n := 0
+	for _, name := range []string{a.User, a.Schedule, a.Policy} {
+		if name != "" {
+			n++
+		}
+	}
+	return n
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +82,32 @@ func number(c echo.Context, name string, otherwise, most int) (int, error) {
 	return n, nil
 }
 
+// truth reads a query parameter that is true or false.
+func truth(c echo.Context, name string) (bool, error) {
+	text := c.QueryParam(name)
+	if text == "" {
+		return false, nil
+	}
+	yes, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, invalid(name, "want true or false")
+	}
+	return yes, nil
+}
+
+// param is a decoded part of the path: echo leaves it as it is written where
+// it was written in another way than Go would have.
+func param(c echo.Context, name string) string {
+	text := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return text
+	}
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
 // The most that one answer lists, and what it lists unless told otherwise.
 const (
 	maxList      = 1000
@@ -99,10 +126,11 @@ func (s *Server) listIncidents(c echo.Context, _ string) error {
 		}
 	}
 	var err error
-	if text := c.QueryParam("archived"); text != "" {
-		if f.Archived, err = strconv.ParseBool(text); err != nil {
-			return invalid("archived", "want true or false")
-		}
+	if f.Archived, err = truth(c, "archived"); err != nil {
+		return err
+	}
+	if f.Notices, err = truth(c, "notices"); err != nil {
+		return err
 	}
 	if f.Limit, err = number(c, "limit", listDefault, maxList); err != nil {
 		return err
@@ -128,6 +156,8 @@ type detail struct {
 	Alerts   []tocsin.AlertRecord `json:"alerts"`
 	Timeline []tocsin.Event       `json:"timeline"`
 	Runbook  *tocsin.Runbook      `json:"runbook"`
+	// Ahead is what happens if nobody answers, the next first.
+	Ahead []tocsin.Ahead `json:"ahead"`
 }
 
 // window says how much of an incident to show.
@@ -153,6 +183,10 @@ func (s *Server) detail(c echo.Context, id string, w window) (detail, error) {
 	if inc.Runbook != "" {
 		d.Runbook = s.filled(s.deps.Runbooks.Get(inc.Runbook), d.Alerts)
 	}
+	if s.deps.Ahead != nil {
+		d.Ahead = s.deps.Ahead(inc)
+	}
+	d.Ahead = orEmpty(d.Ahead)
 	return d, nil
 }
 
@@ -177,7 +211,7 @@ func (s *Server) getIncident(c echo.Context, _ string) error {
 			return invalid("after", "want the seq of an event")
 		}
 	}
-	d, err := s.detail(c, c.Param("id"), w)
+	d, err := s.detail(c, param(c, "id"), w)
 	if err != nil {
 		return err
 	}

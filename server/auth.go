@@ -19,6 +19,9 @@ const headerUser = "X-Tocsin-User"
 // apiUser is who acts when nobody said so.
 const apiUser = "api"
 
+// queryToken is the query parameter of a calendar's address.
+const queryToken = "token"
+
 // digest is what secrets are compared as: it makes them the same length and
 // keeps them out of memory dumps of this package.
 type digest [sha256.Size]byte
@@ -32,6 +35,8 @@ type gate struct {
 	tokens []digest
 	users  [][2]digest
 	api    []apiToken
+	// calendar is nil while no address may carry a token.
+	calendar *digest
 	// external is the host of the external URL, or "".
 	external string
 }
@@ -41,8 +46,12 @@ type apiToken struct {
 	sum  digest
 }
 
-func newGate(intake Auth, api []Token, externalURL string) *gate {
+func newGate(intake Auth, api []Token, calendar, externalURL string) *gate {
 	g := &gate{}
+	if calendar != "" {
+		sum := digestOf(calendar)
+		g.calendar = &sum
+	}
 	for _, t := range intake.Tokens {
 		g.tokens = append(g.tokens, digestOf(t))
 	}
@@ -119,6 +128,22 @@ func (g *gate) person(c echo.Context) (string, error) {
 	return g.api[found].name, nil
 }
 
+// feed lets a calendar program in. Most of them know nothing but an address, so
+// here, and nowhere else, it may carry a token: one that opens the calendars and
+// nothing more, since addresses end up in logs and in histories. A token of the
+// address that is wrong is never made up for by anything else.
+func (g *gate) feed(c echo.Context) error {
+	given, has := c.QueryParams()[queryToken]
+	if !has {
+		_, err := g.person(c)
+		return err
+	}
+	if g.calendar != nil && len(given) == 1 && g.calendar.is(digestOf(given[0])) == 1 {
+		return nil
+	}
+	return g.unauthorized(c, true, true, "the token of the address is not server.calendar_token; API tokens are not taken from an address")
+}
+
 // local lets in who is on this machine. A browser on this machine may act for
 // a stranger whose host name resolves to 127.0.0.1, so the Host must be ours.
 func (g *gate) local(c echo.Context) (string, error) {
@@ -132,7 +157,7 @@ func (g *gate) local(c echo.Context) (string, error) {
 		return "", refuse(http.StatusForbidden, codeForbidden, "Host", "%s is not a name of this server; set external_url, or use localhost", clip(r.Host))
 	}
 	name := strings.TrimSpace(r.Header.Get(headerUser))
-	return name, validUser(headerUser, name)
+	return name, validName(headerUser, name)
 }
 
 func (g *gate) ours(hostport string) bool {
@@ -146,17 +171,17 @@ func (g *gate) ours(hostport string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || g.external != "" && strings.EqualFold(host, g.external)
 }
 
-// maxUser is the longest name of a person, in bytes.
-const maxUser = 128
+// maxName is the longest name of a person, a schedule or an action, in bytes.
+const maxName = 128
 
-// validUser accepts "": nobody said who.
-func validUser(field, name string) error {
-	if len(name) > maxUser {
-		return invalid(field, "longer than %d bytes", maxUser)
+// validName accepts "": nobody said.
+func validName(field, name string) error {
+	if len(name) > maxName {
+		return invalid(field, "longer than %d bytes", maxName)
 	}
 	for _, r := range name {
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return invalid(field, "a name has printable characters only")
+			return invalid(field, "want printable characters only")
 		}
 	}
 	return nil

@@ -55,8 +55,7 @@ type nothing struct{}
 func (nothing) Receive(context.Context, tocsin.Batch) (tocsin.Outcome, error) {
 	return tocsin.Outcome{}, nil
 }
-func (nothing) Acknowledge(context.Context, string, string) error   { return nil }
-func (nothing) Resolve(context.Context, string, string) error       { return nil }
+func (nothing) Act(context.Context, string, tocsin.Action) error    { return nil }
 func (nothing) ExpireSilence(context.Context, string, string) error { return nil }
 func (nothing) PutSilence(_ context.Context, s tocsin.Silence) (tocsin.Silence, error) {
 	return s, nil

@@ -26,6 +26,10 @@ type Config struct {
 	// API lists who may use the API and see the pages. When it is empty they
 	// are served to this machine alone.
 	API []Token
+	// CalendarToken lets a calendar program read the .ics feeds, and nothing
+	// else, with ?token=. It is none of the API tokens. Empty: no address may carry
+	// a token.
+	CalendarToken string
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -66,10 +70,16 @@ type Limits struct {
 	// Buffered is the most bytes that all alert requests together hold in
 	// memory; what exceeds it is answered with 503. 0: 64 MiB.
 	Buffered int
-	// Wait is how long an alert request may wait to be made durable; 0: 3 s.
+	// Wait is how long an alert request, or an action, may wait to be made
+	// durable; 0: 3 s.
 	Wait time.Duration
 	// APIBody is the most bytes of a request to the API; 0: 64 KiB.
 	APIBody int
+	// Plans is the most answers about schedules that are computed at a time; what
+	// exceeds it waits for Wait, and is then answered with 503. 0: 4.
+	Plans int
+	// Shifts is the most shifts in one answer; 0: 100,000.
+	Shifts int
 	// Headers is the most bytes of a request's header; 0: 16 KiB.
 	Headers int
 }
@@ -106,6 +116,8 @@ func (c Config) withDefaults() Config {
 	l.Buffered = cmp.Or(l.Buffered, 64<<20)
 	l.Wait = cmp.Or(l.Wait, 3*time.Second)
 	l.APIBody = cmp.Or(l.APIBody, 64<<10)
+	l.Plans = cmp.Or(l.Plans, 4)
+	l.Shifts = cmp.Or(l.Shifts, 100_000)
 	l.Headers = cmp.Or(l.Headers, 16<<10)
 
 	t := &c.Timeouts
@@ -131,7 +143,7 @@ func (c Config) validate() error {
 	for name, n := range map[string]int{
 		"body": c.Limits.Body, "alerts": c.Limits.Alerts, "labels": c.Limits.Labels, "name": c.Limits.Name,
 		"value": c.Limits.Value, "buffered": c.Limits.Buffered, "api body": c.Limits.APIBody,
-		"headers": c.Limits.Headers, "connections": c.Connections,
+		"headers": c.Limits.Headers, "plans": c.Limits.Plans, "shifts": c.Limits.Shifts, "connections": c.Connections,
 	} {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("limit %s: %d is negative", name, n))
@@ -140,11 +152,11 @@ func (c Config) validate() error {
 	if c.Limits.Buffered < c.Limits.Body {
 		errs = append(errs, fmt.Errorf("limit buffered (%d bytes) is less than one body (%d bytes)", c.Limits.Buffered, c.Limits.Body))
 	}
-	errs = append(errs, validateAuth(c.Intake, c.API))
+	errs = append(errs, validateAuth(c.Intake, c.API, c.CalendarToken))
 	return errors.Join(errs...)
 }
 
-func validateAuth(intake Auth, api []Token) error {
+func validateAuth(intake Auth, api []Token, calendar string) error {
 	for _, t := range intake.Tokens {
 		if t == "" {
 			return errors.New("intake: an empty token would let everybody in")
@@ -158,6 +170,9 @@ func validateAuth(intake Auth, api []Token) error {
 	for _, t := range api {
 		if t.Name == "" || t.Token == "" {
 			return fmt.Errorf("api: token %q needs a name and a value", t.Name)
+		}
+		if t.Token == calendar {
+			return fmt.Errorf("calendar token: it is the API token of %q; an address must not open the API", t.Name)
 		}
 	}
 	return nil

@@ -20,13 +20,46 @@ type Receiver interface {
 	Receive(ctx context.Context, b tocsin.Batch) (tocsin.Outcome, error)
 }
 
-// Actions are what people do to incidents. Both are idempotent, and return
-// tocsin.ErrNotFound for an incident that does not exist.
+// Actions are what people do to incidents.
 type Actions interface {
-	// Acknowledge records that by has taken the incident.
-	Acknowledge(ctx context.Context, id, by string) error
-	// Resolve closes the incident.
-	Resolve(ctx context.Context, id, by string) error
+	// Act does a to the incident. a.Kind is one of the kinds, a.By is set, and
+	// what the kind needs is there and within bounds. It returns
+	// tocsin.ErrNotFound for an incident that does not exist, tocsin.ErrConflict
+	// (its text is shown to the caller) for what wants a confirmation, and
+	// tocsin.Invalid for a user, schedule, policy or incident that a names and
+	// that does not exist. Doing it again, with the same a.ID or where there is
+	// nothing left to do, is a success.
+	Act(ctx context.Context, id string, a tocsin.Action) error
+}
+
+// OnCall answers who is on call. Its answers are the caller's to keep.
+type OnCall interface {
+	// Schedules returns all of them, in the order of the configuration.
+	Schedules() []tocsin.ScheduleInfo
+	// Shifts returns the shifts in [q.From, q.To), gaps too, by schedule, then by
+	// From. Where q.From is q.To it returns those that hold at that instant,
+	// whole. It returns tocsin.ErrNotFound for a schedule or user that does not
+	// exist.
+	Shifts(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shift, error)
+	// Coverage returns the spans in [from, to) in which some policy would reach
+	// nobody, by From.
+	Coverage(ctx context.Context, from, to time.Time) ([]tocsin.Uncovered, error)
+	// Fairness returns what each person bears in [from, to).
+	Fairness(ctx context.Context, from, to time.Time) ([]tocsin.Share, error)
+}
+
+// Overrides keeps the changes to schedules.
+type Overrides interface {
+	// Overrides returns all that are kept, ended ones too.
+	Overrides(ctx context.Context) ([]tocsin.Override, error)
+	// PutOverride makes an override and returns it as it was kept. It gives ID,
+	// State and CreatedAt; the others are set, and within bounds. It returns
+	// tocsin.Invalid for a user or schedule that does not exist.
+	PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Override, error)
+	// AnswerOverride cancels an override, or answers a swap. Doing it again is a
+	// success. It returns tocsin.ErrNotFound for an override that does not exist,
+	// and tocsin.ErrConflict where the override cannot be answered so any more.
+	AnswerOverride(ctx context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error)
 }
 
 // Silencer keeps silences. PutSilence gives a silence without an ID one.
@@ -74,6 +107,17 @@ type Deps struct {
 	// FillRunbook returns a copy of the runbook with its placeholders filled
 	// from an alert's labels. Nil: runbooks are shown as they are written.
 	FillRunbook func(*tocsin.Runbook, tocsin.Labels) *tocsin.Runbook
+	// OnCall answers who is on call. Nil: 404.
+	OnCall OnCall
+	// Overrides keeps the changes to schedules. Nil: 404.
+	Overrides Overrides
+	// Ahead returns what happens to an incident if nobody answers, the next
+	// first. Nil: nothing is known to.
+	Ahead func(*tocsin.Incident) []tocsin.Ahead
+	// Calendar returns the iCalendar feed (RFC 5545) of a schedule or of a user:
+	// one of the two names is set. It returns tocsin.ErrNotFound where there is no
+	// such schedule or user. Nil: 404.
+	Calendar func(ctx context.Context, schedule, user string) ([]byte, error)
 	// Metrics serves /metrics. Nil: 404.
 	Metrics http.Handler
 	// Pages serves everything that no other route does, instead of the built-in

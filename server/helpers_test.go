@@ -3,10 +3,12 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +32,8 @@ type router struct {
 	err      error
 	notReady error
 	did      []string
+	acted    []tocsin.Action
+	conflict string
 	silences []tocsin.Silence
 	put      tocsin.Silence
 }
@@ -58,8 +62,20 @@ func (r *router) do(what, id, by string) error {
 	return r.err
 }
 
-func (r *router) Acknowledge(_ context.Context, id, by string) error { return r.do("ack", id, by) }
-func (r *router) Resolve(_ context.Context, id, by string) error     { return r.do("resolve", id, by) }
+// Act does each action once. While there is a conflict, only force resolves.
+func (r *router) Act(_ context.Context, id string, a tocsin.Action) error {
+	if a.ID != "" && slices.ContainsFunc(r.acted, func(b tocsin.Action) bool { return b.ID == a.ID }) {
+		return nil
+	}
+	if a.Kind == tocsin.ActResolve && r.conflict != "" && !a.Force {
+		return fmt.Errorf("%w: %s", tocsin.ErrConflict, r.conflict)
+	}
+	err := r.do(string(a.Kind), id, a.By)
+	if err == nil {
+		r.acted = append(r.acted, a)
+	}
+	return err
+}
 
 func (r *router) ExpireSilence(_ context.Context, id, by string) error {
 	return r.do("expire", id, by)
@@ -115,6 +131,10 @@ func (r *reader) Timeline(_ context.Context, _ string, after uint64, limit int) 
 	return r.detail.events, r.err
 }
 
+func (r *reader) Documents(context.Context, string) ([]tocsin.Document, uint64, error) {
+	return nil, 0, r.err
+}
+
 // library is a map of runbooks.
 type library map[string]*tocsin.Runbook
 
@@ -134,6 +154,9 @@ type world struct {
 	reader   *reader
 	registry *prometheus.Registry
 	log      *logBuffer
+	spec     *spec
+	t        testing.TB
+	foreign  bool // the pages are not the server's own
 }
 
 type logBuffer struct {
@@ -155,7 +178,7 @@ func (l *logBuffer) String() string {
 
 func newWorld(t testing.TB, c server.Config, change ...func(*server.Deps)) *world {
 	t.Helper()
-	w := &world{router: &router{}, reader: &reader{}, registry: prometheus.NewRegistry(), log: &logBuffer{}}
+	w := &world{router: &router{}, reader: &reader{}, registry: prometheus.NewRegistry(), log: &logBuffer{}, spec: newSpec(t), t: t}
 	d := server.Deps{
 		Receiver: w.router, Reader: w.reader, Actions: w.router, Silencer: w.router,
 		Runbooks: library{}, Health: w.router, Registerer: w.registry,
@@ -167,11 +190,12 @@ func newWorld(t testing.TB, c server.Config, change ...func(*server.Deps)) *worl
 	}
 	s, err := server.New(c, d)
 	require.NoError(t, err)
-	w.Server = s
+	w.Server, w.foreign = s, d.Pages != nil
 	return w
 }
 
-// ask sends a request from this machine, as curl would.
+// ask sends a request from this machine, as curl would. What comes back is held
+// against openapi.json.
 func (w *world) ask(method, target, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.RemoteAddr, r.Host = "127.0.0.1:4711", "localhost:9911"
@@ -192,6 +216,9 @@ func (w *world) ask(method, target, body string, header ...string) *httptest.Res
 	}
 	rec := httptest.NewRecorder()
 	w.Handler().ServeHTTP(rec, r)
+	if !w.foreign {
+		w.spec.hold(w.t, method, r.URL.EscapedPath(), body, rec)
+	}
 	return rec
 }
 

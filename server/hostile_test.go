@@ -130,6 +130,58 @@ func TestHostileRequests(t *testing.T) {
 	require.Eventually(t, func() bool { return w.Held() == 0 }, 10*time.Second, 5*time.Millisecond, "all memory is given back")
 }
 
+// What people do, and what calendar programs ask, is as bounded as the intake.
+func TestHostileCallers(t *testing.T) {
+	w := newWorld(t, server.Config{
+		CalendarToken: "calendar-s3cret",
+		Timeouts:      server.Timeouts{ReadHeader: 300 * time.Millisecond, Read: 600 * time.Millisecond},
+	})
+	w.run(t)
+	act := func(header string, body ...string) func(io.Writer) {
+		return func(w io.Writer) {
+			fmt.Fprintf(w, "POST /api/v1/incidents/x/note HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n%s", header, strings.Join(body, ""))
+		}
+	}
+	get := func(path string) func(io.Writer) {
+		return func(w io.Writer) { fmt.Fprintf(w, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path) }
+	}
+	deep := strings.Repeat(`{"text":`, 8000)
+	for name, tc := range map[string]struct {
+		write func(io.Writer)
+		want  int
+	}{
+		"100 MB announced": {func(w io.Writer) {
+			act("Content-Length: 104857600")(w)
+			pour(w, bytes.Repeat([]byte("x"), 1<<20), 100)
+		}, 413},
+		"endless chunks": {func(w io.Writer) {
+			act("Transfer-Encoding: chunked")(w)
+			pour(w, []byte("10000\r\n"+strings.Repeat("x", 0x10000)+"\r\n"), 1<<20)
+		}, 413},
+		"slow body": {func(w io.Writer) {
+			act("Content-Length: 1000")(w)
+			slowly(w)
+		}, 408},
+		"a deep body":           {act(fmt.Sprintf("Content-Length: %d", len(deep)), deep), 400},
+		"a key of 15 KiB":       {act("Content-Length: 12\r\nIdempotency-Key: "+strings.Repeat("k", 15<<10), `{"text":"x"}`), 400},
+		"a token of 15 KiB":     {get("/api/v1/users/ana/calendar.ics?token=" + strings.Repeat("x", 15<<10)), 401},
+		"a token of 17 KiB":     {get("/api/v1/users/ana/calendar.ics?token=" + strings.Repeat("x", 17<<10)), 431},
+		"thousands of tokens":   {get("/api/v1/users/ana/calendar.ics?" + strings.Repeat("token=calendar-s3cret&", 700)), 401},
+		"a name of 15 KiB":      {get("/api/v1/users/" + strings.Repeat("x", 15<<10) + "/calendar.ics?token=calendar-s3cret"), 404},
+		"a query that is none":  {get("/api/v1/users/ana/calendar.ics?token=%zz"), 404}, // what cannot be read is no token
+		"a path that is broken": {get("/api/v1/users/%zz/calendar.ics"), 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stopped := bystander(t, w)
+			got := raw(t, w, tc.write)
+			stopped()
+			assert.Equal(t, tc.want, got)
+		})
+	}
+	assert.Empty(t, w.router.did)
+	assert.NotContains(t, w.log.String(), "s3cret")
+}
+
 // slowly writes a byte now and then for five seconds.
 func slowly(w io.Writer) {
 	for range 100 {

@@ -24,7 +24,7 @@ var pageFiles embed.FS
 //go:embed openapi.json
 var openAPIDocument []byte
 
-// pages are the built-in pages: what is open, and one incident. They need no
+// pages are the built-in pages: what is open, one incident, and who is on call. They need no
 // script and load nothing, and their policy lets them do neither.
 type pages struct {
 	templates *template.Template
@@ -36,7 +36,7 @@ func newPages() (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := template.New("").Funcs(template.FuncMap{"show": show, "when": when, "age": age, "href": href})
+	t := template.New("").Funcs(template.FuncMap{"show": show, "when": when, "age": age, "href": href, "segment": segment})
 	if t, err = t.ParseFS(pageFiles, "pages/*.html"); err != nil {
 		return nil, err
 	}
@@ -103,6 +103,12 @@ type page struct {
 	Now   time.Time
 	// Refresh is after how many seconds the browser asks again; 0: never.
 	Refresh int
+	// OnCall is true where there is a page of the schedules.
+	OnCall bool
+}
+
+func (s *Server) top(title string, refresh int) page {
+	return page{Title: title, Now: s.deps.Now(), Refresh: refresh, OnCall: s.deps.OnCall != nil}
 }
 
 func (s *Server) page(c echo.Context, status int, name string, data any) error {
@@ -131,11 +137,11 @@ func (s *Server) indexPage(c echo.Context, _ string) error {
 		page
 		Incidents []*tocsin.Incident
 		More      bool
-	}{page{"Open incidents", s.deps.Now(), 15}, list, len(list) == most})
+	}{s.top("Open incidents", 15), list, len(list) == most})
 }
 
 func (s *Server) incidentPage(c echo.Context, _ string) error {
-	d, err := s.detail(c, c.Param("id"), window{alerts: listDefault, events: eventDefault})
+	d, err := s.detail(c, param(c, "id"), window{alerts: listDefault, events: eventDefault})
 	if err != nil {
 		return s.errorPage(c, err)
 	}
@@ -143,7 +149,7 @@ func (s *Server) incidentPage(c echo.Context, _ string) error {
 		page
 		detail
 		MoreAlerts bool
-	}{page{d.Incident.Title, s.deps.Now(), 30}, d, int(d.Incident.Alerts) > len(d.Alerts)})
+	}{s.top(d.Incident.Title, 30), d, int(d.Incident.Alerts) > len(d.Alerts)})
 }
 
 // errorPage says it in a way that a person in a browser can read.
@@ -153,5 +159,5 @@ func (s *Server) errorPage(c echo.Context, err error) error {
 	return s.page(c, r.status, "error", struct {
 		page
 		Status, Message string
-	}{page{http.StatusText(r.status), s.deps.Now(), 0}, http.StatusText(r.status), clip(r.message)})
+	}{s.top(http.StatusText(r.status), 0), http.StatusText(r.status), clip(r.message)})
 }

@@ -46,6 +46,7 @@ const (
 	codeForbidden   = "forbidden"
 	codeNotFound    = "not_found"
 	codeMethod      = "method_not_allowed"
+	codeConflict    = "conflict"
 	codeUnavailable = "unavailable"
 	codeInternal    = "internal"
 )
@@ -88,6 +89,8 @@ func refusalOf(err error) *refusal {
 		r = invalid(field, "%s", message)
 	case errors.Is(err, tocsin.ErrNotFound):
 		r = refuse(http.StatusNotFound, codeNotFound, "", "%s", err)
+	case errors.Is(err, tocsin.ErrConflict):
+		r = refuse(http.StatusConflict, codeConflict, "", "%s", err)
 	case errors.Is(err, tocsin.ErrUnavailable):
 		r = unavailable(err, "%s", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):

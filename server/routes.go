@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
 // Paths that more than the route table needs.
@@ -29,11 +31,28 @@ func (s *Server) routes() *echo.Echo {
 	api.GET("/openapi.json", s.openAPI)
 	api.GET("/incidents", s.person(s.listIncidents))
 	api.GET("/incidents/:id", s.person(s.getIncident))
-	api.POST("/incidents/:id/acknowledge", s.person(s.act(s.deps.Actions.Acknowledge)))
-	api.POST("/incidents/:id/resolve", s.person(s.act(s.deps.Actions.Resolve)))
+	for _, kind := range actionKinds() {
+		api.POST("/incidents/:id/"+string(kind), s.person(s.act(kind)))
+	}
 	api.GET("/silences", s.person(s.listSilences))
 	api.POST("/silences", s.person(s.putSilence))
 	api.DELETE("/silences/:id", s.person(s.expireSilence))
+	onCall := func(h personal) echo.HandlerFunc {
+		return s.person(needs(s.deps.OnCall != nil, "on-call schedules", h))
+	}
+	api.GET("/schedules", onCall(s.listSchedules))
+	api.GET("/oncall", onCall(s.onCall))
+	api.GET("/oncall/coverage", onCall(s.coverage))
+	api.GET("/oncall/fairness", onCall(s.fairness))
+	api.GET("/shifts", onCall(s.listShifts))
+	api.GET("/schedules/:name/calendar.ics", s.calendar(ofSchedule))
+	api.GET("/users/:name/calendar.ics", s.calendar(ofUser))
+	overrides := func(h personal) echo.HandlerFunc { return s.person(needs(s.deps.Overrides != nil, "overrides", h)) }
+	api.GET("/overrides", overrides(s.listOverrides))
+	api.POST("/overrides", overrides(s.putOverride))
+	api.POST("/overrides/:id/accept", overrides(s.answerOverride(tocsin.OverrideAccept)))
+	api.POST("/overrides/:id/decline", overrides(s.answerOverride(tocsin.OverrideDecline)))
+	api.POST("/overrides/:id/cancel", overrides(s.answerOverride(tocsin.OverrideCancel)))
 	api.GET("/runbooks", s.person(s.listRunbooks))
 	api.GET("/runbooks/*", s.person(s.getRunbook))
 	api.GET("/stats", s.person(s.stats))
@@ -57,6 +76,7 @@ func (s *Server) routes() *echo.Echo {
 	}
 	e.GET("/", s.person(s.indexPage))
 	e.GET("/incidents/:id", s.person(s.incidentPage))
+	e.GET("/oncall", s.person(s.onCallPage))
 	return e
 }
 
@@ -73,6 +93,15 @@ func (s *Server) person(h personal) echo.HandlerFunc {
 		}
 		return h(c, who)
 	}
+}
+
+// needs answers that there is nothing where the part that h stands on is
+// missing.
+func needs(have bool, what string, h personal) personal {
+	if have {
+		return h
+	}
+	return func(echo.Context, string) error { return notFound(what) }
 }
 
 // paths lists the registered ones, for the metrics' label.

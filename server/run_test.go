@@ -131,6 +131,8 @@ func TestNewRefusesNonsense(t *testing.T) {
 		"empty token":  {Intake: server.Auth{Tokens: []string{""}}},
 		"user":         {Intake: server.Auth{Users: []server.User{{Name: "a"}}}},
 		"api":          {API: []server.Token{{Token: "t"}}},
+		"calendar":     {API: []server.Token{{"ana", "t"}}, CalendarToken: "t"},
+		"plans":        {Limits: server.Limits{Plans: -1}},
 	} {
 		_, err := server.New(c, full)
 		require.Error(t, err, name)

@@ -29,6 +29,9 @@ type Server struct {
 	gate        atomic.Pointer[gate]
 	crossOrigin *http.CrossOriginProtection
 
+	// plans has room for those who compute with schedules.
+	plans chan struct{}
+
 	budget   *budget
 	buffers  *buffers
 	decoders sync.Pool
@@ -58,6 +61,7 @@ func New(c Config, d Deps) (*Server, error) {
 		config:      c,
 		deps:        d,
 		crossOrigin: http.NewCrossOriginProtection(),
+		plans:       make(chan struct{}, c.Limits.Plans),
 		budget:      &budget{limit: int64(c.Limits.Buffered)},
 		flight:      newFlight(),
 		idPrefix:    rand.Text()[:6] + "-",
@@ -69,7 +73,7 @@ func New(c Config, d Deps) (*Server, error) {
 			return nil, fmt.Errorf("server: external_url: %w", err)
 		}
 	}
-	s.gate.Store(newGate(c.Intake, c.API, c.ExternalURL))
+	s.gate.Store(newGate(c.Intake, c.API, c.CalendarToken, c.ExternalURL))
 	s.buffers = newBuffers(c.Limits.Body, s.budget)
 	s.decoders.New = func() any { return newDecoder(c.Limits) }
 	if s.pages, err = newPages(); err != nil {
@@ -86,13 +90,13 @@ func New(c Config, d Deps) (*Server, error) {
 // the limits, but not the timeouts and the limit of connections, which Run adds.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// SetAuth changes who may post alerts and use the API, for a reload. On an
-// error nothing is changed.
-func (s *Server) SetAuth(intake Auth, api []Token) error {
-	if err := validateAuth(intake, api); err != nil {
+// SetAuth changes who may post alerts, use the API and read the calendars, for
+// a reload; calendar is Config.CalendarToken. On an error nothing is changed.
+func (s *Server) SetAuth(intake Auth, api []Token, calendar string) error {
+	if err := validateAuth(intake, api, calendar); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	s.gate.Store(newGate(intake, api, s.config.ExternalURL))
+	s.gate.Store(newGate(intake, api, calendar, s.config.ExternalURL))
 	return nil
 }
 

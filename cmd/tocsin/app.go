@@ -22,6 +22,8 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/escalation"
+	"github.com/tocsin-oncall/tocsin/escalation/feed"
+	"github.com/tocsin-oncall/tocsin/escalation/watch"
 	"github.com/tocsin-oncall/tocsin/notifiers"
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/stream"
@@ -37,8 +39,10 @@ const stopWithin = 10 * time.Second
 // configured address.
 //
 //	server ──► router ──► store ──committed──► stream ──► dispatcher ──► providers
-//	             ▲          │                                  │
-//	           sweep        └──► events ──► stream             └──► store (receipts)
+//	   │         ▲ ▲        │                                  │
+//	   │     sweep settle   └──► events ──► stream             └──► store (receipts)
+//	   │           │
+//	   └──────► engine (escalation) ◄── watch, feeds (schedules)
 type App struct {
 	path string
 	log  *slog.Logger
@@ -49,6 +53,8 @@ type App struct {
 	router     *router.Router
 	dispatcher *notifiers.Dispatcher
 	engine     *escalation.Engine
+	feeds      *feed.Feeds
+	watch      *watch.Watch
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
@@ -98,19 +104,20 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		return nil, err
 	}
 	logProblems(log, problems)
+	if err = a.openOnCall(ctx, cfg, p); err != nil {
+		return nil, err
+	}
 	if a.dispatcher, err = notifiers.New(p.targets, notifiers.Options{
-		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL,
+		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL, Ahead: a.engine.Ahead,
 		Timeout: 15 * time.Second, DigestAfter: digestAfter(cfg),
 		Logger: log.With("component", "notifiers"), Registerer: a.registry,
 	}); err != nil {
 		return nil, err
 	}
 	if a.router, err = router.New(p.rules, router.Options{
-		Store: a.store, Runbooks: a.shelf, Logger: log.With("component", "router"), Registerer: a.registry,
+		Store: a.store, Runbooks: a.shelf, Escalator: a.engine,
+		Logger: log.With("component", "router"), Registerer: a.registry,
 	}); err != nil {
-		return nil, err
-	}
-	if a.engine, err = escalation.NewEngine(a.store, p.alarm, nil, log.With("component", "escalation"), a.registry); err != nil {
 		return nil, err
 	}
 	a.registerMetrics()
@@ -180,7 +187,8 @@ func clientTLS(t *config.NATSTLS) (*tls.Config, error) {
 
 func (a *App) serverDeps() server.Deps {
 	return server.Deps{
-		Receiver: a.router, Reader: a.store, Actions: a.router, Silencer: a.router,
+		Receiver: a.router, Reader: a.store, Actions: a.engine, Silencer: a.router,
+		OnCall: a.engine, Overrides: a.engine, Ahead: a.engine.Ahead, Calendar: a.calendar,
 		Runbooks: a.shelf, Health: a, Reload: a.Reload, Backup: a.store.Backup, Stats: a.store.Stats,
 		FillRunbook: runbooks.Fill,
 		Metrics:     promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}),
@@ -195,6 +203,9 @@ func (a *App) committed(wakes []tocsin.Wake) {
 		if err := a.stream.Wake(wakes); err != nil && a.dispatcher != nil {
 			a.dispatcher.Wake(wakes) // what this loses, the sweep finds
 		}
+	}
+	if a.engine != nil && a.store != nil {
+		a.engine.Committed(a.store.NextDeadline())
 	}
 	select {
 	case a.events <- struct{}{}:
@@ -231,6 +242,8 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.router.Run(work) })
 	g.Go(func() error { return a.dispatcher.Run(work) })
 	g.Go(func() error { return a.engine.Run(work) })
+	g.Go(func() error { return a.feeds.Run(work) })
+	g.Go(func() error { return a.watch.Run(work) })
 	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
 	g.Go(func() error { return a.purge(work) })
 	for _, kind := range kinds {
@@ -321,14 +334,16 @@ func (a *App) Reload(ctx context.Context) (err error) {
 		a.log.Warn("these settings take effect at the next start", "keys", strings.Join(keys, ", "))
 	}
 	sc := wireServer(cfg)
-	if err := a.server.SetAuth(sc.Intake, sc.API); err != nil {
+	if err := a.server.SetAuth(sc.Intake, sc.API, sc.CalendarToken); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	a.cfg = cfg
 	a.mu.Unlock()
-	a.engine.SetAlarm(p.alarm)
 	a.router.SetRules(p.rules)
+	if err := a.reloadOnCall(cfg, p); err != nil {
+		return err
+	}
 	return a.dispatcher.SetTargets(ctx, p.targets)
 }
 

@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/user"
 	"strings"
 	"time"
+
+	"github.com/tocsin-oncall/tocsin"
 )
 
 // clientFlags say which server a command speaks to.
@@ -41,6 +44,26 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 		return nil
 	}
 	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// patienceToRepeat lets a server that restarts come back.
+const patienceToRepeat = 300 * time.Millisecond
+
+// repeat does what do does, and does it again when the connection breaks, when
+// nobody knows whether the server has heard it: for what names itself, so that it
+// happens once.
+func (c *client) repeat(ctx context.Context, method, path string, in, out any) error {
+	err := c.do(ctx, method, path, in, out)
+	var lost *url.Error
+	if !errors.As(err, &lost) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return err
+	case <-time.After(patienceToRepeat):
+		return c.do(ctx, method, path, in, out)
+	}
 }
 
 func (c *client) get(ctx context.Context, path string, out any) error {
@@ -86,7 +109,10 @@ func apiError(resp *http.Response) error {
 		Error struct{ Message, Field string }
 	}
 	err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&body)
+	body.Error.Message = printable(body.Error.Message)
 	switch {
+	case resp.StatusCode == http.StatusConflict && body.Error.Message != "":
+		return conflictError(strings.TrimPrefix(body.Error.Message, tocsin.ErrConflict.Error()+": "))
 	case resp.StatusCode == http.StatusUnauthorized:
 		return errors.New("the server wants an API token: give it with --server.token-file")
 	case err != nil || body.Error.Message == "":
@@ -97,6 +123,12 @@ func apiError(resp *http.Response) error {
 		return errors.New(body.Error.Message)
 	}
 }
+
+// conflictError is what the server wants to be confirmed.
+type conflictError string
+
+func (e conflictError) Error() string        { return string(e) }
+func (e conflictError) Is(target error) bool { return target == tocsin.ErrConflict }
 
 // whoami is the name that actions are recorded under where the server has no
 // token to tell it by.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strings"
 	"text/tabwriter"
@@ -29,6 +28,7 @@ type incidentDetail struct {
 	Alerts   []tocsin.AlertRecord `json:"alerts"`
 	Timeline []tocsin.Event       `json:"timeline"`
 	Runbook  *tocsin.Runbook      `json:"runbook"`
+	Ahead    []tocsin.Ahead       `json:"ahead,omitempty"`
 }
 
 // Run lists incidents or shows one.
@@ -73,24 +73,24 @@ func (c *incidentsCmd) show(ctx context.Context, e *env) error {
 	if c.Output == "json" {
 		return printJSON(e.out, d)
 	}
-	printIncident(e.out, d)
+	printIncident(e.out, d, time.Now())
 	return nil
 }
 
-func printIncident(w io.Writer, d incidentDetail) {
+func printIncident(w io.Writer, d incidentDetail, now time.Time) {
 	inc := d.Incident
 	fmt.Fprintf(w, "%s  %s  %s  %s\n", inc.ID, stateOf(inc), inc.Severity, printable(inc.Title))
 	fmt.Fprintf(w, "  opened %s (%s ago), %d of %d alerts fire\n", stamp(inc.OpenedAt), ago(inc.OpenedAt), inc.Firing, inc.Alerts)
 	fmt.Fprintf(w, "  routed by %s to %s\n", inc.Route, strings.Join(inc.Receivers, ", "))
-	if inc.AcknowledgedBy != "" {
-		fmt.Fprintf(w, "  acknowledged by %s at %s\n", inc.AcknowledgedBy, stamp(inc.AcknowledgedAt))
-	}
+	printOwner(w, inc, now)
 	if inc.Suppression != nil {
 		fmt.Fprintf(w, "  pages nobody: %s\n", inc.Suppression.Text)
 	}
 	if inc.Muted != "" {
 		fmt.Fprintf(w, "  pages nobody: muted by time interval %s\n", inc.Muted)
 	}
+	printResponders(w, inc)
+	printAhead(w, d.Ahead, now)
 	fmt.Fprintln(w, "\nAlerts")
 	for _, a := range d.Alerts {
 		status := "resolved"
@@ -114,6 +114,67 @@ func printIncident(w io.Writer, d incidentDetail) {
 		fmt.Fprintln(w)
 		printRunbook(w, d.Runbook)
 	}
+}
+
+// printOwner says who has the incident, and for how long.
+func printOwner(w io.Writer, inc *tocsin.Incident, now time.Time) {
+	if inc.AcknowledgedBy != "" {
+		fmt.Fprintf(w, "  acknowledged by %s at %s\n", printable(inc.AcknowledgedBy), stamp(inc.AcknowledgedAt))
+	}
+	if inc.State == tocsin.Resolved && inc.ResolvedBy != "" {
+		fmt.Fprintf(w, "  resolved by %s at %s\n", printable(inc.ResolvedBy), stamp(inc.ResolvedAt))
+	}
+	if inc.MergedInto != "" {
+		fmt.Fprintf(w, "  pages nobody: merged into %s\n", inc.MergedInto)
+	}
+	if e := inc.Escalation; e != nil && !e.SnoozedUntil.IsZero() {
+		fmt.Fprintf(w, "  snoozed until %s (%s)\n", stamp(e.SnoozedUntil), in(e.SnoozedUntil, now))
+	}
+}
+
+// printResponders says who was called, when, and who has answered.
+func printResponders(w io.Writer, inc *tocsin.Incident) {
+	if inc.Escalation == nil || len(inc.Escalation.Responders) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nResponders")
+	for _, r := range inc.Escalation.Responders {
+		line := fmt.Sprintf("  %-12s called %s", printable(r.User), stamp(r.At))
+		if r.Calls > 1 {
+			line += fmt.Sprintf(" (the last of %d times)", r.Calls)
+		}
+		switch {
+		case !r.Acknowledged.IsZero():
+			line += ", answered " + stamp(r.Acknowledged)
+		case r.Unreachable:
+			line += ", cannot be reached"
+		case r.Must:
+			line += ", has not answered and must"
+		default:
+			line += ", has not answered"
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+// printAhead says what happens next, and when.
+func printAhead(w io.Writer, ahead []tocsin.Ahead, now time.Time) {
+	if len(ahead) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nAhead, if nobody answers")
+	for _, a := range ahead {
+		fmt.Fprintf(w, "  %s %s (%s)\n", clockTime(a.At, now), printable(a.Text), in(a.At, now))
+	}
+}
+
+// clockTime is the time of day, with the date where it is not today's.
+func clockTime(t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04")
+	}
+	return t.Format("Mon 2006-01-02 15:04")
 }
 
 func deliveryLine(inc *tocsin.Incident, d *tocsin.Delivery) string {
@@ -164,38 +225,4 @@ func ago(t time.Time) string {
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
-}
-
-type ackCmd struct {
-	ID string `arg:"" help:"The incident."`
-	By string `help:"Who acknowledges, where the server has no token to tell it by. Default: your login."`
-	clientFlags
-}
-
-// Run acknowledges.
-func (c *ackCmd) Run(ctx context.Context, e *env) error {
-	return c.act(ctx, e, c.ID, "acknowledge", c.By)
-}
-
-type resolveCmd struct {
-	ID string `arg:"" help:"The incident."`
-	By string `help:"Who resolves, where the server has no token to tell it by. Default: your login."`
-	clientFlags
-}
-
-// Run resolves.
-func (c *resolveCmd) Run(ctx context.Context, e *env) error {
-	return c.act(ctx, e, c.ID, "resolve", c.By)
-}
-
-func (f clientFlags) act(ctx context.Context, e *env, id, verb, by string) error {
-	var answer struct {
-		Incident *tocsin.Incident `json:"incident"`
-	}
-	in := map[string]string{"by": cmp.Or(by, whoami())}
-	if err := f.client().do(ctx, http.MethodPost, "/api/v1/incidents/"+url.PathEscape(id)+"/"+verb, in, &answer); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(e.out, "%s is %s\n", answer.Incident.ID, stateOf(answer.Incident))
-	return err
 }

@@ -29,18 +29,29 @@ func main() {
 
 // cli is the command line.
 type cli struct {
-	Demo      demoCmd      `cmd:"" help:"Show everything at once: emulated Slack and PagerDuty, a scripted incident. Needs no account."`
-	Serve     serveCmd     `cmd:"" help:"Run the service."`
-	Check     checkCmd     `cmd:"" help:"Check the configuration and the runbooks; exit 1 on an error."`
-	Route     routeCmd     `cmd:"" help:"Say where an alert would go, and why."`
-	Runbooks  runbooksCmd  `cmd:"" help:"Show, list and lint runbooks."`
-	Incidents incidentsCmd `cmd:"" help:"List incidents, or show one."`
-	Ack       ackCmd       `cmd:"" help:"Acknowledge an incident."`
-	Resolve   resolveCmd   `cmd:"" help:"Resolve an incident."`
-	Silence   silenceCmd   `cmd:"" help:"List, make and end silences."`
-	Backup    backupCmd    `cmd:"" help:"Write a hot backup of a running server's store to a file."`
-	Restore   restoreCmd   `cmd:"" help:"Put a backup in place as the store of a server that is not running."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Demo         demoCmd         `cmd:"" help:"Show everything at once: emulated Slack and PagerDuty, a scripted incident. Needs no account."`
+	Serve        serveCmd        `cmd:"" help:"Run the service."`
+	Check        checkCmd        `cmd:"" help:"Check the configuration and the runbooks; exit 1 on an error."`
+	Route        routeCmd        `cmd:"" help:"Say where an alert would go, and why."`
+	Runbooks     runbooksCmd     `cmd:"" help:"Show, list and lint runbooks."`
+	Incidents    incidentsCmd    `cmd:"" help:"List incidents, or show one."`
+	Ack          ackCmd          `cmd:"" help:"Acknowledge incidents."`
+	Resolve      resolveCmd      `cmd:"" help:"Resolve incidents."`
+	Snooze       snoozeCmd       `cmd:"" help:"Acknowledge an incident until a time, when it comes back."`
+	Escalate     escalateCmd     `cmd:"" help:"Call the next of an incident's policy now, or somebody else."`
+	Reassign     reassignCmd     `cmd:"" help:"Give an incident to somebody else."`
+	AddResponder addResponderCmd `cmd:"" help:"Call somebody to help with an incident."`
+	Note         noteCmd         `cmd:"" help:"Write a note on an incident's timeline."`
+	Merge        mergeCmd        `cmd:"" help:"Let another incident page for this one."`
+	Severity     severityCmd     `cmd:"" help:"Raise or lower an incident's severity."`
+	OnCall       onCallCmd       `cmd:"" name:"oncall" help:"Say who is on call, prove that somebody always is, and how it is shared."`
+	Override     overrideCmd     `cmd:"" help:"List, make and cancel overrides of schedules."`
+	Swap         swapCmd         `cmd:"" help:"Ask somebody to take a shift; accept or decline."`
+	TimeOff      timeOffCmd      `cmd:"" name:"timeoff" help:"List and make time off."`
+	Silence      silenceCmd      `cmd:"" help:"List, make and end silences."`
+	Backup       backupCmd       `cmd:"" help:"Write a hot backup of a running server's store to a file."`
+	Restore      restoreCmd      `cmd:"" help:"Put a backup in place as the store of a server that is not running."`
+	Version      versionCmd      `cmd:"" help:"Print the version."`
 }
 
 // env is what commands write to.

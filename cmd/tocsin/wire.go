@@ -11,8 +11,8 @@ import (
 
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
-	"github.com/tocsin-oncall/tocsin/escalation"
 	"github.com/tocsin-oncall/tocsin/notifiers"
+	"github.com/tocsin-oncall/tocsin/notifiers/email"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/webhook"
@@ -24,25 +24,24 @@ import (
 // where the packages' words meet; it decides nothing.
 
 // kinds are the kinds of targets, each with a consumer of its own.
-var kinds = []string{"slack", "pagerduty", "webhook"}
+var kinds = []string{"slack", "pagerduty", "webhook", "email"}
 
 // parts are what a configuration makes, and a reload makes anew.
 type parts struct {
-	rules   *router.Rules
-	targets []notifiers.Target
-	alarm   escalation.Alarm
+	rules      *router.Rules
+	targets    []notifiers.Target
+	byReceiver map[string][]router.Target
+	slack      *slack.Client
 }
 
 func wire(cfg *config.Config) (parts, error) {
-	targets, byReceiver := wireTargets(cfg)
-	rules, err := router.NewRules(wireSpec(cfg, byReceiver))
+	p := parts{slack: wireSlack(cfg)}
+	p.targets, p.byReceiver = wireTargets(cfg, p.slack)
+	rules, err := router.NewRules(wireSpec(cfg, p.byReceiver))
 	if err != nil {
 		return parts{}, err
 	}
-	p := parts{rules: rules, targets: targets, alarm: escalation.Alarm{After: time.Duration(cfg.Alarm.After)}}
-	for _, t := range byReceiver[cfg.Alarm.Receiver] {
-		p.alarm.Targets = append(p.alarm.Targets, escalation.Target{Key: t.Key, Detail: t.Detail})
-	}
+	p.rules = rules
 	return p, nil
 }
 
@@ -90,33 +89,96 @@ func wireRoute(r config.Route) router.RouteSpec {
 	return s
 }
 
-// wireTargets makes every receiver's targets. A channel that two receivers name
-// is one target: an incident that goes to both is posted there once.
-func wireTargets(cfg *config.Config) ([]notifiers.Target, map[string][]router.Target) {
-	slackClient := wireSlack(cfg)
+// wireTargets makes every receiver's targets, the channels that policies and
+// schedules name, and everybody's contacts. A channel that is named twice is one
+// target: an incident is posted there once.
+func wireTargets(cfg *config.Config, client *slack.Client) ([]notifiers.Target, map[string][]router.Target) {
 	var all []notifiers.Target
 	seen := map[string]bool{}
 	byReceiver := map[string][]router.Target{}
-	add := func(receiver string, t notifiers.Target, detail bool) {
-		byReceiver[receiver] = append(byReceiver[receiver], router.Target{Key: t.Key, Detail: detail})
+	add := func(t notifiers.Target) {
 		if !seen[t.Key] {
 			seen[t.Key] = true
 			all = append(all, t)
 		}
 	}
+	of := func(receiver string, t notifiers.Target, detail bool) {
+		byReceiver[receiver] = append(byReceiver[receiver], router.Target{Key: t.Key, Detail: detail})
+		add(t)
+	}
 	for _, r := range cfg.Receivers {
 		byReceiver[r.Name] = nil
 		for _, s := range r.SlackConfigs {
-			add(r.Name, slackTarget(cfg, slackClient, s.Channel), true)
+			of(r.Name, slackTarget(cfg, client.Channel(s.Channel), "slack:"+s.Channel), true)
 		}
 		for i, p := range r.PagerDutyConfigs {
-			add(r.Name, pagerdutyTarget(cfg, fmt.Sprintf("pagerduty:%s/%d", r.Name, i), p), false)
+			of(r.Name, pagerdutyTarget(cfg, fmt.Sprintf("pagerduty:%s/%d", r.Name, i), p), false)
 		}
 		for i, w := range r.WebhookConfigs {
-			add(r.Name, webhookTarget(cfg, fmt.Sprintf("webhook:%s/%d", r.Name, i), r.Name, w), true)
+			of(r.Name, webhookTarget(cfg, fmt.Sprintf("webhook:%s/%d", r.Name, i), r.Name, w), true)
+		}
+		for i, e := range r.EmailConfigs {
+			of(r.Name, emailTarget(cfg, fmt.Sprintf("email:%s/%d", r.Name, i), e.To, time.UTC), false)
+		}
+	}
+	for _, channel := range namedChannels(cfg) {
+		add(slackTarget(cfg, client.Channel(channel), "slack:"+channel))
+	}
+	for i := range cfg.Users {
+		for _, t := range userTargets(cfg, client, &cfg.Users[i]) {
+			add(t)
 		}
 	}
 	return all, byReceiver
+}
+
+// namedChannels are the Slack channels that policies and schedules name.
+func namedChannels(cfg *config.Config) []string {
+	var out []string
+	add := func(list []config.Recipient) {
+		for _, r := range list {
+			if r.SlackChannel != "" {
+				out = append(out, r.SlackChannel)
+			}
+		}
+	}
+	for i := range cfg.EscalationPolicies {
+		for n := range cfg.EscalationPolicies[i].Steps {
+			add(cfg.EscalationPolicies[i].Steps[n].Notify)
+		}
+		add(cfg.EscalationPolicies[i].LastResort)
+	}
+	for i := range cfg.Schedules {
+		if c := cfg.Schedules[i].Channel; c != "" {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// userTargets are the ways to a person. They have lanes of their own, so that a
+// storm in a channel delays nobody's page.
+func userTargets(cfg *config.Config, client *slack.Client, u *config.User) []notifiers.Target {
+	var out []notifiers.Target
+	if u.Slack != "" {
+		out = append(out, slackTarget(cfg, client.Person(u.Slack), slackKey(u.Name)))
+	}
+	if u.PagerDutyRoutingKey.Reveal() != "" {
+		out = append(out, pagerdutyTarget(cfg, pagerdutyKey(u.Name), config.PagerDutyConfig{RoutingKey: u.PagerDutyRoutingKey}))
+	}
+	if u.Email != "" && cfg.SMTP.Host != "" {
+		out = append(out, emailTarget(cfg, emailKey(u.Name), u.Email, zone(u.TimeZone)))
+	}
+	return out
+}
+
+func emailTarget(cfg *config.Config, key, to string, loc *time.Location) notifiers.Target {
+	n := email.New(email.Config{
+		Host: cfg.SMTP.Host, Port: cfg.SMTP.Port, From: cfg.SMTP.From, To: to, TLS: email.TLS(cfg.SMTP.TLS),
+		Username: cfg.SMTP.Username, Password: cfg.SMTP.Password.Reveal(),
+		Timeout: time.Duration(cfg.SMTP.Timeout), Location: loc,
+	})
+	return notifiers.Target{Key: key, Notifier: n, Lane: "email", Provider: "email", PerSecond: cfg.SMTP.RateLimit, Burst: 5, Thread: true}
 }
 
 func wireSlack(cfg *config.Config) *slack.Client {
@@ -130,9 +192,9 @@ func wireSlack(cfg *config.Config) *slack.Client {
 // the channel's history.
 const slackSettles = 2 * time.Second
 
-func slackTarget(cfg *config.Config, c *slack.Client, channel string) notifiers.Target {
+func slackTarget(cfg *config.Config, c *slack.Channel, key string) notifiers.Target {
 	t := notifiers.Target{
-		Key: "slack:" + channel, Notifier: c.Channel(channel), Provider: "slack",
+		Key: key, Notifier: c, Provider: "slack",
 		PerSecond: cfg.Slack.RateLimit, Thread: true,
 	}
 	if cfg.Slack.Lookup {
@@ -203,5 +265,6 @@ func wireServer(cfg *config.Config) server.Config {
 	for _, t := range cfg.Server.APITokens {
 		c.API = append(c.API, server.Token{Name: t.Name, Token: t.Token.Reveal()})
 	}
+	c.CalendarToken = cfg.Server.CalendarToken.Reveal()
 	return c
 }

@@ -23,11 +23,12 @@ import (
 const Kind = "feed"
 
 const (
-	// Back and Ahead are the span that is asked for, around the day in UTC: the
-	// past for the reports on how duty was shared, the future for the proof of
-	// coverage and for people's calendars. It moves once a day, so that an answer
-	// that has not changed is not written anew.
-	Back  = 13 * 7 * 24 * time.Hour
+	// Back is how far behind the day, in UTC, a source is asked for: the reports
+	// on how duty was shared need it. The span that is asked for moves once a day,
+	// so that an answer that has not changed is not written anew.
+	Back = 13 * 7 * 24 * time.Hour
+	// Ahead is how far ahead of the day a source is asked for: the proof of
+	// coverage needs it, and people's calendars.
 	Ahead = 26 * 7 * 24 * time.Hour
 
 	// DefaultEvery is how often a source is asked that does not say.

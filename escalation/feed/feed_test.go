@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,6 +56,24 @@ func (w writer) PutDocument(kind, id string, value []byte) {
 }
 
 func (w writer) DeleteDocument(kind, id string) { delete(w.m.docs, kind+"/"+id) }
+
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+}
+
+func (m *memory) kept() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.docs)
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.updates
+}
 
 func (m *memory) Documents(context.Context, string) ([]tocsin.Document, uint64, error) {
 	m.mu.Lock()
@@ -109,22 +128,40 @@ func span(user string, day int) oncall.Span {
 	return oncall.Span{User: user, From: begin, To: begin.AddDate(0, 0, 1)}
 }
 
+// journal is a log to read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
 // harness runs feeds inside a synctest bubble, whose clock begins in 2000.
 type harness struct {
 	*feed.Feeds
 	store   *memory
-	log     *bytes.Buffer
+	log     journal
 	reg     *prometheus.Registry
-	changed *int
+	changed atomic.Int32
 	stop    func()
 }
 
 func start(t *testing.T, store *memory, sources ...*source) *harness {
 	t.Helper()
-	h := &harness{store: store, log: &bytes.Buffer{}, reg: prometheus.NewRegistry(), changed: new(int)}
+	h := &harness{store: store, reg: prometheus.NewRegistry()}
 	var err error
 	h.Feeds, err = feed.New(store, list(sources...), feed.Options{
-		Logger: slog.New(slog.NewTextHandler(h.log, nil)), Registerer: h.reg, Changed: func() { *h.changed++ },
+		Logger: slog.New(slog.NewTextHandler(&h.log, nil)), Registerer: h.reg, Changed: func() { h.changed.Add(1) },
 	})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -179,23 +216,23 @@ func TestWhatASourceSaysIsKept(t *testing.T) {
 		pass(time.Second)
 		want := []oncall.Span{span("ana", 3), span("bo", 4)}
 		assert.Equal(t, want, h.Spans(cal.id))
-		assert.Equal(t, 1, *h.changed)
+		assert.EqualValues(t, 1, h.changed.Load())
 		assert.JSONEq(t, `{"fetchedAt":"2000-01-01T00:00:00Z","from":"1999-10-02T00:00:00Z","to":"2000-07-01T00:00:00Z","spans":[
 			{"user":"ana","from":"2000-01-03T09:00:00Z","to":"2000-01-04T09:00:00Z"},
-			{"user":"bo","from":"2000-01-04T09:00:00Z","to":"2000-01-05T09:00:00Z"}]}`, h.store.docs["feed/primary/imported"])
+			{"user":"bo","from":"2000-01-04T09:00:00Z","to":"2000-01-05T09:00:00Z"}]}`, h.store.kept()["feed/primary/imported"])
 
 		cal.set(nil, span("ana", 3), span("bo", 4)) // the same in another order
 		pass(23 * time.Hour)
 		assert.Equal(t, 1+23*6, cal.calls())
-		assert.Equal(t, 1, h.store.updates, "what has not changed is not written")
+		assert.Equal(t, 1, h.store.count(), "what has not changed is not written")
 		pass(time.Hour)
-		assert.Equal(t, 2, h.store.updates, "but on a new day")
-		assert.Equal(t, 1, *h.changed)
+		assert.Equal(t, 2, h.store.count(), "but on a new day")
+		assert.EqualValues(t, 1, h.changed.Load())
 
 		cal.set(nil, span("ana", 3))
 		pass(10 * time.Minute)
 		assert.Equal(t, []oncall.Span{span("ana", 3)}, h.Spans(cal.id))
-		assert.Equal(t, 2, *h.changed)
+		assert.EqualValues(t, 2, h.changed.Load())
 		h.stop()
 
 		cal.set(errors.New("away"))
@@ -203,7 +240,7 @@ func TestWhatASourceSaysIsKept(t *testing.T) {
 		assert.Equal(t, []oncall.Span{span("ana", 3)}, again.Spans(cal.id), "from the store")
 		pass(time.Hour)
 		assert.Equal(t, []oncall.Span{span("ana", 3)}, again.Spans(cal.id), "while the source is away")
-		assert.Zero(t, *again.changed)
+		assert.Zero(t, again.changed.Load())
 	})
 }
 
@@ -227,7 +264,7 @@ func TestAnOutageIsToldOnce(t *testing.T) {
 		cal.set(nil, span("ana", 3))
 		pass(10 * time.Minute)
 		assert.Contains(t, h.log.String(), "answers again")
-		assert.Equal(t, 1, *h.changed)
+		assert.EqualValues(t, 1, h.changed.Load())
 		cal.set(errors.New("again"))
 		pass(10 * time.Minute)
 		assert.Equal(t, 2, strings.Count(h.log.String(), "does not answer"))
@@ -244,12 +281,12 @@ func TestASourceThatNeverAnswered(t *testing.T) {
 		assert.Equal(t, 3, busy.calls(), "as it asked for")
 		assert.Nil(t, h.Spans("busy"))
 		assert.Contains(t, h.log.String(), "never did")
-		assert.Empty(t, h.store.docs)
+		assert.Empty(t, h.store.kept())
 		busy.set(nil)
 		pass(20 * time.Minute)
 		busy.calls()
-		assert.Zero(t, *h.changed, "nobody is on call by it, as before")
-		assert.Len(t, h.store.docs, 1)
+		assert.Zero(t, h.changed.Load(), "nobody is on call by it, as before")
+		assert.Len(t, h.store.kept(), 1)
 		pass(time.Minute)
 		assert.Equal(t, 6, busy.calls())
 		busy.set(nil, slices.Repeat([]oncall.Span{span("ana", 1)}, 20_001)...)
@@ -268,19 +305,15 @@ func TestTheStoreIsAway(t *testing.T) {
 		cal.set(nil, span("ana", 3))
 		store := &memory{}
 		h := start(t, store, cal)
-		store.mu.Lock()
-		store.err = tocsin.ErrUnavailable
-		store.mu.Unlock()
+		store.fail(tocsin.ErrUnavailable)
 		pass(time.Second)
 		assert.Len(t, h.Spans("x"), 1, "it holds all the same")
-		assert.Equal(t, 1, *h.changed)
+		assert.EqualValues(t, 1, h.changed.Load())
 		assert.Contains(t, h.log.String(), "could not be stored")
-		store.mu.Lock()
-		store.err = nil
-		store.mu.Unlock()
+		store.fail(nil)
 		pass(time.Minute)
-		assert.Len(t, store.docs, 1, "and is written with the next answer")
-		assert.Equal(t, 1, *h.changed)
+		assert.Len(t, store.kept(), 1, "and is written with the next answer")
+		assert.EqualValues(t, 1, h.changed.Load())
 	})
 	_, err := feed.New(&memory{err: tocsin.ErrUnavailable}, nil, feed.Options{})
 	assert.ErrorIs(t, err, tocsin.ErrUnavailable)
@@ -311,10 +344,10 @@ func TestNewSources(t *testing.T) {
 		assert.Equal(t, map[string]float64{"tocsin_feed_age_seconds b": 300, "tocsin_feed_errors_total b": 0}, h.metrics(t))
 		assert.Len(t, h.Spans("a"), 1, "what it said stays for its return")
 		pass(feed.Ahead + 24*time.Hour)
-		assert.Len(t, h.store.docs, 2)
+		assert.Len(t, h.store.kept(), 2)
 		h.SetSources(list(b))
 		pass(time.Second)
-		assert.Equal(t, []string{"feed/b"}, slices.Collect(maps.Keys(h.store.docs)), "until it is past")
+		assert.Equal(t, []string{"feed/b"}, slices.Collect(maps.Keys(h.store.kept())), "until it is past")
 		assert.Nil(t, h.Spans("a"))
 	})
 }

@@ -135,6 +135,11 @@ func Conformance(t *testing.T, p Provider) {
 		{"RefusedConnection", refusedConnection},
 		{"NoRedirectToAnotherHost", noRedirect},
 		{"NoSecretsInErrors", noSecrets},
+		{"CallsAgainOnce", callsAgain},
+		{"StoppedIsNotPosted", stoppedIsNotPosted},
+		{"StoppedFollowsWhatWasPosted", stoppedFollows},
+		{"TellsAManualIncident", tellsManual},
+		{"TellsANotice", tellsNotice},
 	} {
 		t.Run(check.name, func(t *testing.T) {
 			if check.name != "BlackHoleEndsWithoutContext" {

@@ -2,6 +2,7 @@ package pagerduty
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	maxDedupKey = 255
 	maxField    = 255
 	maxURL      = 2048
+	maxText     = 10_000
 	// escaped is the most bytes that JSON makes of one byte.
 	escaped = 6
 )
@@ -55,8 +57,30 @@ func (p *Notifier) event(action, key string, n *tocsin.Notice) *pd.V2Event {
 		ev.Links = append(ev.Links, l)
 	}
 	ev.Payload = payload(n)
-	ev.Payload.Details = details(n, maxEvent-escaped*outside(ev, links)-1024)
+	text := paragraph(n.Incident.Text, maxText)
+	ev.Payload.Details = withText(text, details(n, maxEvent-escaped*(outside(ev, links)+len(text))-1024))
 	return ev
+}
+
+// withText adds the incident's own text, which no alert has, to its details.
+func withText(text string, details json.RawMessage) json.RawMessage {
+	if text == "" {
+		return details
+	}
+	all := map[string]json.RawMessage{}
+	if json.Unmarshal(details, &all) != nil {
+		return details
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		return details
+	}
+	all["text"] = quoted
+	data, err := json.Marshal(all)
+	if err != nil {
+		return details
+	}
+	return data
 }
 
 // outside counts the bytes of the event's strings apart from its details.

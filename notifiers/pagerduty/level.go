@@ -27,6 +27,25 @@ type step struct {
 
 // next decides the step. It is pure.
 //
+// The Events API has no way back from acknowledged, and an incident that is
+// acknowledged in PagerDuty notifies nobody, whatever triggers come
+// (https://developer.pagerduty.com/docs/events-api-v2/overview). So when an
+// incident comes back to triggered and the target is to be called, what is
+// acknowledged there is resolved first; the trigger after it opens a new
+// incident in PagerDuty, which pages. Where nobody is to be called, a trigger
+// only adds to the log of the acknowledged one, and the receipt says so. A
+// snoozed incident is an acknowledged one.
+//
+// To call again about an incident that is triggered there too is PagerDuty's own
+// work; it is triggered again all the same: that adds to its log, or, where
+// somebody has resolved it in PagerDuty alone, opens a new one.
+//
+// Of a stopped delivery nothing is triggered. Where an earlier attempt may have
+// done so, the acknowledgement follows it; PagerDuty drops one that it has no
+// incident for.
+//
+// Notices are not told: PagerDuty has nothing but incidents, which page.
+//
 // When an earlier attempt may have reached PagerDuty, what was last told is not
 // certain: the wanted state is told again even where the record says that it
 // was told, since a resolve of unknown outcome that is followed by a reopening
@@ -36,30 +55,61 @@ func next(n *tocsin.Notice) step {
 	unsure := n.MayBePosted || d.State != "" && d.Attempts > 0
 	told := step{state: d.State, severity: cmp.Or(d.Severity, i.Severity)}
 	switch {
+	case i.Kind == tocsin.KindNotice:
+		return step{state: i.State, severity: i.Severity, text: "not told: PagerDuty has no notices"}
 	case i.State == tocsin.Resolved:
 		return end(told, unsure)
+	case d.Stopped && d.Ref == "":
+		return stopped(told, unsure)
 	case d.State == "":
-		return trigger(i, "triggered in PagerDuty")
+		return trigger(n, unsure, "triggered in PagerDuty")
 	case d.State == tocsin.Resolved:
-		return trigger(i, "triggered again in PagerDuty")
+		return trigger(n, unsure, "triggered again in PagerDuty")
+	case d.State == tocsin.Acknowledged && i.State == tocsin.Triggered && n.Call:
+		return renew(told)
 	case i.Severity.Rank() > d.Severity.Rank():
-		return trigger(i, "told PagerDuty that the severity is "+string(i.Severity))
+		return trigger(n, unsure, "told PagerDuty that the severity is "+string(i.Severity))
 	case i.State == tocsin.Acknowledged:
 		return acknowledge(n, told, unsure)
-	case d.State == tocsin.Acknowledged:
-		return trigger(i, "triggered again in PagerDuty, where the incident stays acknowledged")
+	case d.State == tocsin.Acknowledged && (unsure || d.Revision < i.StateRevision):
+		return trigger(n, unsure, "told PagerDuty, where the incident stays acknowledged and notifies nobody")
+	case n.Call:
+		return trigger(n, unsure, "triggered again in PagerDuty, which goes on calling while nobody answers there")
 	case unsure:
-		return trigger(i, "triggered in PagerDuty")
+		return trigger(n, unsure, "triggered in PagerDuty")
 	default:
 		return told
 	}
 }
 
-func trigger(i *tocsin.Incident, text string) step {
+// renew ends what is acknowledged in PagerDuty, so that the trigger after it
+// pages.
+func renew(told step) step {
 	return step{
-		action: actionTrigger, state: tocsin.Triggered, severity: i.Severity,
-		more: i.State == tocsin.Acknowledged, text: text,
+		action: actionResolve, state: tocsin.Resolved, severity: told.severity, more: true,
+		text: "resolved in PagerDuty, to trigger it anew: what is acknowledged there notifies nobody",
 	}
+}
+
+// stopped follows what an earlier attempt may have triggered.
+func stopped(told step, unsure bool) step {
+	if !unsure {
+		told.text = "not sent to PagerDuty: somebody has answered"
+		return told
+	}
+	told.action, told.state = actionAcknowledge, tocsin.Acknowledged
+	told.text = "acknowledged in PagerDuty, in case it was triggered there"
+	return told
+}
+
+// trigger leaves what is surely acknowledged in PagerDuty as it is.
+func trigger(n *tocsin.Notice, unsure bool, text string) step {
+	s := step{action: actionTrigger, state: tocsin.Triggered, severity: n.Incident.Severity, text: text}
+	if n.Delivery.State == tocsin.Acknowledged && !unsure {
+		s.state = tocsin.Acknowledged
+	}
+	s.more = n.Incident.State == tocsin.Acknowledged && s.state != tocsin.Acknowledged
+	return s
 }
 
 // acknowledge triggers first where PagerDuty may have missed, or may have been
@@ -67,9 +117,12 @@ func trigger(i *tocsin.Incident, text string) step {
 // acknowledgement is dropped.
 func acknowledge(n *tocsin.Notice, told step, unsure bool) step {
 	if unsure && n.Delivery.Revision+1 < n.Incident.StateRevision {
-		return trigger(n.Incident, "triggered in PagerDuty")
+		return trigger(n, unsure, "triggered in PagerDuty")
 	}
 	if told.state == tocsin.Acknowledged && !unsure {
+		if n.Call {
+			told.text = "not called by PagerDuty: the incident is acknowledged there"
+		}
 		return told
 	}
 	told.action, told.state = actionAcknowledge, tocsin.Acknowledged

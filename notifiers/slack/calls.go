@@ -14,6 +14,9 @@ const (
 	methodHistory = "conversations.history"
 	methodReplies = "conversations.replies"
 	methodList    = "conversations.list"
+	methodOpen    = "conversations.open"
+	methodMembers = "usergroups.users.list"
+	methodSet     = "usergroups.users.update"
 )
 
 // send posts or updates a message and returns the channel's ID and the
@@ -99,4 +102,31 @@ func (c *Client) list(ctx context.Context, p *slackgo.GetConversationsParameters
 		return err
 	})
 	return channels, cursor, err
+}
+
+// open opens the direct messages with a person and returns their ID.
+func (c *Client) open(ctx context.Context, user string) (id string, err error) {
+	err = c.call(ctx, methodOpen, func(ctx context.Context) error {
+		ch, _, _, err := c.api.OpenConversationContext(ctx, &slackgo.OpenConversationParameters{Users: []string{user}})
+		if err == nil && ch != nil {
+			id = ch.ID
+		}
+		return err
+	})
+	return id, err
+}
+
+func (c *Client) members(ctx context.Context, group string) (users []string, err error) {
+	err = c.call(ctx, methodMembers, func(ctx context.Context) (err error) {
+		users, err = c.api.GetUserGroupMembersContext(ctx, group)
+		return err
+	})
+	return users, err
+}
+
+func (c *Client) setMembers(ctx context.Context, group string, users []string) error {
+	return c.call(ctx, methodSet, func(ctx context.Context) error {
+		_, err := c.api.UpdateUserGroupMembersListContext(ctx, group, users)
+		return err
+	})
 }

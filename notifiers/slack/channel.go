@@ -5,12 +5,14 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
 
-// Channel shows incidents in one Slack channel. Make it with Client.Channel. It
-// is safe for concurrent use; how often it is called is the caller's to limit.
+// Channel shows incidents in one Slack channel, or in the direct messages with
+// one person. Make it with Client.Channel or Client.Person. It is safe for
+// concurrent use; how often it is called is the caller's to limit.
 type Channel struct {
 	client *Client
 	name   string
@@ -18,6 +20,8 @@ type Channel struct {
 
 	mu sync.Mutex
 	id string // learnt from Slack's answers
+	// reached is when Slack last said that the person has an account.
+	reached time.Time
 	// doubts holds the incidents of which an attempt of this process, or of
 	// one before it, may have posted something that we do not know of.
 	doubts map[string]doubt
@@ -55,6 +59,11 @@ func isID(name string) bool {
 // shows. A message that is gone, or that Slack does not let us change, is posted
 // anew.
 //
+// To call (Notice.Call), a new message is enough; where the message is there
+// already, a reply that is broadcast calls, once. Both mention Delivery.Mention.
+// Of a stopped delivery nothing is posted: what an earlier attempt left is
+// looked for and brought up to date.
+//
 // Errors satisfy tocsin.IsPermanent, tocsin.RetryDelay or tocsin.IsUnclear
 // where these apply; any other is temporary. They say what to do and hold no
 // token.
@@ -69,7 +78,7 @@ func (ch *Channel) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 	if n.MayBePosted {
 		ch.doubtThread(n.Incident.ID)
 	}
-	if n.Delivery.Revision < n.Incident.Revision {
+	if n.Delivery.Ref == "" || n.Delivery.Revision < n.Incident.Revision {
 		return ch.deliverMessage(ctx, &n)
 	}
 	return ch.deliverThread(ctx, &n)
@@ -77,27 +86,38 @@ func (ch *Channel) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 
 // deliverMessage updates the incident's message or posts it.
 func (ch *Channel) deliverMessage(ctx context.Context, n *tocsin.Notice) (tocsin.Receipt, error) {
-	ref, told, note := n.Delivery.Ref, n.Delivery.Told, ""
-	if ref == "" && n.MayBePosted && ch.client.lookup {
+	at, note := shown(n), ""
+	if at.ref == "" && n.MayBePosted && ch.client.lookup {
 		own, in, why, err := ch.findMessage(ctx, n)
 		switch {
 		case err != nil:
 			return tocsin.Receipt{}, err
 		case own.ref != "":
-			ref, told = own.ref, own.told
+			at = own
 		case in.ref != "":
 			return ch.inDigest(n, in), nil
 		}
 		note = why
 	}
-	if ref != "" {
-		r, err := ch.update(ctx, n, ref, told, note)
+	if at.ref != "" {
+		r, err := ch.update(ctx, n, at, note)
 		if err == nil || !messageGone(err) {
 			return r, err
 		}
 		note = "the earlier message could not be updated: " + codeOf(err)
 	}
+	if n.Delivery.Stopped && n.Delivery.Ref == "" {
+		r := receipt(n, "")
+		r.Text = sentence("not posted to "+ch.label()+": somebody has answered", note)
+		return r, nil
+	}
 	return ch.postAnew(ctx, n, note)
+}
+
+// shown is what the target is known to show.
+func shown(n *tocsin.Notice) posted {
+	d := &n.Delivery
+	return posted{d.Ref, d.Told, d.Called}
 }
 
 // inDigest is the receipt of an incident that a digest was found to tell of.
@@ -116,8 +136,14 @@ func (ch *Channel) inDigest(n *tocsin.Notice, in digested) tocsin.Receipt {
 // postAnew posts a message. It tells all there is, so the thread begins after
 // the newest event.
 func (ch *Channel) postAnew(ctx context.Context, n *tocsin.Notice, note string) (tocsin.Receipt, error) {
-	told := lastSeq(n.Events)
-	ref, plainly, err := ch.send(ctx, methodPost, n, place{channel: ch.name}, told)
+	if err := ch.reach(ctx); err != nil {
+		return tocsin.Receipt{}, err
+	}
+	told, called := lastSeq(n.Events), n.Delivery.Called
+	if n.Call {
+		called = n.Delivery.Calls
+	}
+	ref, plainly, err := ch.send(ctx, methodPost, n, place{channel: ch.name}, posted{told: told, called: called})
 	if err != nil {
 		if tocsin.IsUnclear(err) {
 			ch.doubtMessage(n.Incident.ID)
@@ -131,17 +157,18 @@ func (ch *Channel) postAnew(ctx context.Context, n *tocsin.Notice, note string) 
 	return r, nil
 }
 
-// update changes the message at ref. The thread gets what told does not cover.
-func (ch *Channel) update(ctx context.Context, n *tocsin.Notice, ref string, told uint64, note string) (tocsin.Receipt, error) {
-	_, plainly, err := ch.send(ctx, methodUpdate, n, placeOf(ref), told)
+// update changes the message. The thread gets what it does not cover.
+func (ch *Channel) update(ctx context.Context, n *tocsin.Notice, at posted, note string) (tocsin.Receipt, error) {
+	_, plainly, err := ch.send(ctx, methodUpdate, n, placeOf(at.ref), at)
 	if err != nil {
 		return tocsin.Receipt{}, err
 	}
-	r := receipt(n, ref)
-	if r.More = len(untold(n.Events, told)) > 0; r.More {
-		r.Told = told
+	r := receipt(n, at.ref)
+	r.Called = at.called
+	if r.More = !ch.untold(n, at).empty(); r.More {
+		r.Told = at.told
 	} else {
-		r.Told = max(told, lastSeq(n.Events))
+		r.Told = max(at.told, lastSeq(n.Events))
 	}
 	if note != "" || plainly != "" {
 		r.Text = sentence("updated in "+ch.label(), note, plainly)
@@ -158,8 +185,10 @@ func placeOf(ref string) place {
 // send posts or updates the incident's message. When Slack refuses its form it
 // is sent once more as text alone, since an ugly page is better than none; the
 // string says so.
-func (ch *Channel) send(ctx context.Context, method string, n *tocsin.Notice, at place, told uint64) (ref, plainly string, err error) {
-	address := func(m *message) { m.place, m.metadata.Payload.Told = at, told }
+func (ch *Channel) send(ctx context.Context, method string, n *tocsin.Notice, at place, covers posted) (ref, plainly string, err error) {
+	address := func(m *message) {
+		m.place, m.metadata.Payload.Told, m.metadata.Payload.Called = at, covers.told, covers.called
+	}
 	f, err := incidentMessage(n, address)
 	if err != nil {
 		return "", "", tocsin.Permanent(err)
@@ -190,26 +219,28 @@ func (ch *Channel) call(ctx context.Context, method string, f *form) (string, er
 	return ref, nil
 }
 
-// deliverThread tells the events since the last time in one reply.
+// deliverThread tells the events since the last time in one reply, and calls
+// with it where that is wanted.
 func (ch *Channel) deliverThread(ctx context.Context, n *tocsin.Notice) (tocsin.Receipt, error) {
 	r := receipt(n, "")
 	r.Told = lastSeq(n.Events)
-	events := untold(n.Events, n.Delivery.Told)
-	if n.Delivery.Ref == "" || len(events) == 0 {
+	news := ch.untold(n, shown(n))
+	if news.empty() {
 		return r, nil
 	}
 	at := placeOf(n.Delivery.Ref)
 	if ch.client.lookup && (n.MayBePosted || ch.threadDoubted(n.Incident.ID)) {
-		told, why, err := ch.threadTold(ctx, n, at)
+		found, why, err := ch.threadTold(ctx, n, at)
 		if err != nil {
 			return tocsin.Receipt{}, err
 		}
 		r.Text = why
-		if events = untold(n.Events, max(told, n.Delivery.Told)); len(events) == 0 {
+		found.told, found.called = max(found.told, n.Delivery.Told), max(found.called, n.Delivery.Called)
+		if news = ch.untold(n, found); news.empty() {
 			return r, nil
 		}
 	}
-	m := threadMessage(n.Incident.ID, events, r.Told)
+	m := news.message(n, r.Told)
 	m.channel, m.threadTS = at.channel, at.ts
 	f, err := m.encode()
 	if err != nil {
@@ -224,6 +255,9 @@ func (ch *Channel) deliverThread(ctx context.Context, n *tocsin.Notice) (tocsin.
 			ch.doubtThread(n.Incident.ID)
 		}
 		return tocsin.Receipt{}, err
+	}
+	if news.call {
+		r.Text = sentence("called again in "+ch.label(), r.Text)
 	}
 	return r, nil
 }
@@ -247,6 +281,9 @@ func sentence(parts ...string) string {
 
 // label is the channel as people know it.
 func (ch *Channel) label() string {
+	if isUser(ch.name) {
+		return "the direct messages of " + ch.name
+	}
 	if isID(ch.name) || strings.HasPrefix(ch.name, "#") {
 		return ch.name
 	}

@@ -81,8 +81,9 @@ func New(cfg Config) *Client {
 	return c
 }
 
-// Channel returns the channel of that name ("#incidents", "incidents") or ID.
-// The same name yields the same Channel.
+// Channel returns the channel of that name ("#incidents", "incidents") or ID, or
+// the direct messages with the person of a user ID. The same name yields the same
+// Channel.
 func (c *Client) Channel(name string) *Channel {
 	c.mu.Lock()
 	defer c.mu.Unlock()

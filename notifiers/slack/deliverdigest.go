@@ -43,6 +43,9 @@ func (ch *Channel) DeliverDigest(ctx context.Context, n tocsin.DigestNotice) (to
 		}
 		note = "the earlier digest could not be updated: " + codeOf(err)
 	}
+	if err := ch.reach(ctx); err != nil {
+		return tocsin.Receipt{}, err
+	}
 	posted, err := ch.sendDigest(ctx, methodPost, &n, place{channel: ch.name})
 	if err != nil {
 		if tocsin.IsUnclear(err) {

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,7 @@ func digestMessage(n *tocsin.DigestNotice, at place) (form, error) {
 	var f form
 	for _, d := range digestDetails {
 		m := message{
-			place: at, text: digestTitle(n), blocks: digestBlocks(n, d.lines, d.title),
+			place: at, text: string(append(digestMentions(n), digestTitle(n)...)), blocks: digestBlocks(n, d.lines, d.title),
 			attachments: footer(digestColour(n), []byte("one message for all of these: list them with `tocsin incidents`, acknowledge with `tocsin ack ID`")),
 			metadata: metadata{EventType: eventDigest, Payload: payload{
 				Digest: digestID(n), Target: n.Target, Incidents: namedOf(n.Incidents),
@@ -101,6 +102,9 @@ func digestColour(n *tocsin.DigestNotice) string {
 func digestBlocks(n *tocsin.DigestNotice, lines, width int) []block {
 	var b builder
 	b.header("🚨 " + digestTitle(n))
+	if mentions := digestMentions(n); len(mentions) > 0 {
+		b.line(mentions)
+	}
 	line := make([]byte, 0, 256)
 	for k, i := range n.Incidents {
 		if k == lines {
@@ -111,6 +115,26 @@ func digestBlocks(n *tocsin.DigestNotice, lines, width int) []block {
 	}
 	b.flush()
 	return b.blocks
+}
+
+// maxMentions is the most different mentions that a digest makes.
+const maxMentions = 3
+
+// digestMentions mentions whom the incidents call that the digest is to call
+// for.
+func digestMentions(n *tocsin.DigestNotice) []byte {
+	var b []byte
+	var made []string
+	for _, i := range n.Incidents {
+		d := i.Delivery(n.Target)
+		if d == nil || d.Calls <= d.Called || i.State != tocsin.Triggered || i.Quiet() ||
+			len(made) == maxMentions || slices.Contains(made, d.Mention) {
+			continue
+		}
+		made = append(made, d.Mention)
+		b = appendMention(b, d.Mention)
+	}
+	return b
 }
 
 // appendIncident writes one incident's line; a resolved one is struck through.

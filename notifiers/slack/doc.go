@@ -1,14 +1,20 @@
 // Package slack shows incidents in Slack channels: one message an incident,
 // updated in place, with its history in the message's thread; and one message
-// about many incidents when there are too many to tell one by one.
+// about many incidents when there are too many to tell one by one. Direct
+// messages to a person are such a channel (Client.Person), kept calm: what alerts
+// do, and who else is called, is left to the channels. Somebody whose message is
+// there already is called again by a reply that is broadcast. UserGroup has a
+// user group follow who is on call.
 //
 // It speaks the Web API (https://docs.slack.dev/reference/methods) through
-// github.com/slack-go/slack, over four methods: chat.postMessage, chat.update,
-// and for looking up what an earlier attempt may have posted
-// conversations.history and conversations.replies (with conversations.list to
-// find a channel's ID). The bot token needs the scope chat:write; the look-up
-// needs channels:history and channels:read (groups:… for private channels) and
-// is left out without them.
+// github.com/slack-go/slack: chat.postMessage and chat.update, and for looking up
+// what an earlier attempt may have posted conversations.history and
+// conversations.replies (with conversations.list to find a channel's ID, and
+// conversations.open for a person's). The bot token needs the scope chat:write;
+// the look-up needs channels:history and channels:read (groups:… for private
+// channels, im:history for people) and is left out without them. im:write tells
+// whether a person's account is active; usergroups:read and usergroups:write are
+// for user groups.
 //
 // slack-go makes the requests and reads the answers; all that is used of it is
 // in calls.go. Three things are done here:

@@ -104,7 +104,9 @@ func TestEverySlackError(t *testing.T) {
 		invalid_blocks invalid_blocks_format msg_blocks_too_long msg_too_long no_text too_many_attachments invalid_attachments
 		metadata_too_large invalid_metadata_format invalid_metadata_schema metadata_must_be_sent_from_app invalid_arguments
 		invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_json json_not_object invalid_post_type
-		missing_post_type method_deprecated deprecated_endpoint unknown_method as_user_not_supported block_mismatch`
+		missing_post_type method_deprecated deprecated_endpoint unknown_method as_user_not_supported block_mismatch
+		user_not_found user_disabled cannot_dm_bot user_is_restricted messages_tab_disabled permission_denied no_such_subteam
+		no_users_provided invalid_users plan_upgrade_required`
 	for code := range strings.FieldsSeq(permanent) {
 		err := answering(t, true, 200, nil, `{"ok":false,"error":"`+code+`"}`)
 		assert.Equal(t, outcome{permanent: true}, outcomeOf(t, err), code)

@@ -99,6 +99,12 @@ func nastyNotice(r *rand.Rand) tocsin.Notice {
 		}
 	}
 	n.Events = nil
+	i.Text, n.Delivery.Mention = text(), text()
+	if r.IntN(3) == 0 {
+		i.Kind = tocsin.KindManual
+	}
+	i.Escalation = &tocsin.Escalation{Responders: []tocsin.Responder{{User: text()}, {User: text(), Unreachable: true}}, SnoozedUntil: opened}
+	n.Ahead = []tocsin.Ahead{{At: opened, Text: text()}, {At: opened.Add(48 * time.Hour), Text: text()}}
 	return n
 }
 

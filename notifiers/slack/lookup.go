@@ -114,7 +114,7 @@ func (ch *Channel) findMessage(ctx context.Context, n *tocsin.Notice) (own poste
 
 // findDigest looks for a digest that names any of the incidents: the one that
 // names most of them. One that would become too long with the rest of them does
-// not count.
+// not count, nor does one that the caller knows of: it wants another.
 func (ch *Channel) findDigest(ctx context.Context, n *tocsin.DigestNotice) (ref, why string, err error) {
 	q := query{since: n.Since}
 	if q.since.IsZero() {
@@ -138,7 +138,8 @@ func (ch *Channel) findDigest(ctx context.Context, n *tocsin.DigestNotice) (ref,
 func (s *search) digestOf(n *tocsin.DigestNotice) string {
 	hits := map[string]int{}
 	for _, i := range n.Incidents {
-		if d, ok := s.digests[key{i.ID, n.Target}]; ok {
+		d, ok := s.digests[key{i.ID, n.Target}]
+		if known := i.Delivery(n.Target); ok && (known == nil || known.Ref != d.ref) {
 			hits[d.ref]++
 		}
 	}
@@ -155,8 +156,9 @@ func (s *search) digestOf(n *tocsin.DigestNotice) string {
 }
 
 // threadTold looks for the replies of an earlier attempt and returns the last
-// event that they tell. The string says why the outcome is not certain.
-func (ch *Channel) threadTold(ctx context.Context, n *tocsin.Notice, at place) (uint64, string, error) {
+// event that they tell, and how often they called. The string says why the
+// outcome is not certain.
+func (ch *Channel) threadTold(ctx context.Context, n *tocsin.Notice, at place) (posted, string, error) {
 	since := n.Delivery.Since
 	if at := n.Delivery.DeliveredAt; !at.IsZero() && at.Before(since) {
 		since = at
@@ -165,20 +167,20 @@ func (ch *Channel) threadTold(ctx context.Context, n *tocsin.Notice, at place) (
 		ChannelID: at.channel, Timestamp: at.ts, IncludeAllMetadata: true, Limit: lookupPage,
 		Oldest: stamp(since.Add(-lookupMargin).UnixMicro()),
 	}
-	var told uint64
+	found := posted{ref: n.Delivery.Ref}
 	for range lookupPages {
 		p, err := ch.client.replies(ctx, params)
 		switch {
 		case tocsin.IsPermanent(err), isRetry(err):
 			// A line told twice does less harm than a pause of all pages.
 			ch.settleThread(n.Incident.ID)
-			return 0, "the thread was not looked up first: " + err.Error(), nil
+			return posted{}, "the thread was not looked up first: " + err.Error(), nil
 		case err != nil:
-			return 0, "", err
+			return posted{}, "", err
 		}
 		for k := range p.messages {
 			if p, ok := about(&p.messages[k], eventThread); ok && p.Incident == n.Incident.ID {
-				told = max(told, p.Told)
+				found.told, found.called = max(found.told, p.Told), max(found.called, p.Called)
 			}
 		}
 		if params.Cursor = p.cursor; p.cursor == "" {
@@ -186,7 +188,7 @@ func (ch *Channel) threadTold(ctx context.Context, n *tocsin.Notice, at place) (
 		}
 	}
 	ch.settleThread(n.Incident.ID)
-	return told, "", nil
+	return found, "", nil
 }
 
 func isRetry(err error) bool {
@@ -198,6 +200,9 @@ func isRetry(err error) bool {
 func (ch *Channel) resolve(ctx context.Context) (string, error) {
 	if id := ch.knownID(); id != "" {
 		return id, nil
+	}
+	if isUser(ch.name) {
+		return ch.open(ctx)
 	}
 	id, err := ch.list(ctx, "public_channel", "private_channel")
 	if codeOf(err) == "missing_scope" {

@@ -12,7 +12,7 @@ import (
 // of output.
 type detail struct {
 	alerts, labels, label          int
-	description                    int
+	description, text              int
 	steps, step, commands, command int
 	links                          bool
 }
@@ -20,10 +20,10 @@ type detail struct {
 // details are tried in order until the message fits. The last one fits
 // whatever the incident holds: it has only texts of bounded width.
 var details = []detail{
-	{alerts: 8, labels: 6, label: 120, description: 400, steps: 5, step: 300, commands: 3, command: 700, links: true},
-	{alerts: 5, labels: 4, label: 80, description: 200, steps: 3, step: 200, commands: 2, command: 400, links: true},
-	{alerts: 3, labels: 3, label: 60, steps: 2, step: 120, commands: 1, command: 200, links: true},
-	{alerts: 2, labels: 2, label: 40},
+	{alerts: 8, labels: 6, label: 120, description: 400, text: 5000, steps: 5, step: 300, commands: 3, command: 700, links: true},
+	{alerts: 5, labels: 4, label: 80, description: 200, text: 2500, steps: 3, step: 200, commands: 2, command: 400, links: true},
+	{alerts: 3, labels: 3, label: 60, text: 1000, steps: 2, step: 120, commands: 1, command: 200, links: true},
+	{alerts: 2, labels: 2, label: 40, text: 400},
 }
 
 // incidentMessage encodes the message about an incident, addressed by address.
@@ -55,12 +55,16 @@ type view struct {
 
 func (v *view) message() message {
 	i := v.Incident
+	if i.Kind == tocsin.KindNotice {
+		return v.notice()
+	}
 	if i.State == tocsin.Resolved {
 		v.resolved()
 	} else {
 		v.b.header(v.title())
 		v.status()
 		v.description()
+		v.text()
 		v.firing()
 		v.runbook()
 	}
@@ -138,10 +142,12 @@ func title(i *tocsin.Incident) string {
 // fallback is what notifications show.
 func (v *view) fallback() string {
 	i := v.Incident
-	b := append([]byte(nil), emoji(i)+" "+stateWord(i)+": "...)
+	b := append(v.mention(nil), emoji(i)+" "+stateWord(i)+": "...)
 	b = appendText(b, title(i), maxFallback, prose)
-	b = append(b, " ("+severityWord(i.Severity)+", "...)
-	b = appendCount(b, i)
+	b = append(b, " ("+severityWord(i.Severity)...)
+	if counts(i) {
+		b = appendCount(append(b, ", "...), i)
+	}
 	b = append(b, ") "...)
 	return string(appendText(b, i.ID, 40, prose))
 }
@@ -153,6 +159,9 @@ func severityWord(s tocsin.Severity) string {
 	return string(s)
 }
 
+// counts reports whether the incident is one of alerts.
+func counts(i *tocsin.Incident) bool { return i.Kind == tocsin.KindAlerts || i.Alerts > 0 }
+
 func appendCount(b []byte, i *tocsin.Incident) []byte {
 	b = strconv.AppendUint(b, uint64(i.Firing), 10)
 	b = append(b, " of "...)
@@ -162,12 +171,15 @@ func appendCount(b []byte, i *tocsin.Incident) []byte {
 
 // status says since when, how many, and whatever makes the incident special.
 func (v *view) status() {
-	i, b := v.Incident, v.line[:0]
-	b = append(b, "*"+severityWord(i.Severity)+"* · since "...)
+	i, b := v.Incident, v.mention(v.line[:0])
+	if len(b) > 0 {
+		v.b.line(b)
+	}
+	b = append(b[:0], "*"+severityWord(i.Severity)+"* · since "...)
 	b = appendTime(b, i.OpenedAt)
-	b = append(b, " · *"...)
-	b = appendCount(b, i)
-	b = append(b, '*')
+	if counts(i) {
+		b = append(appendCount(append(b, " · *"...), i), '*')
+	}
 	if i.Suppressed > 0 && !i.Quiet() {
 		b = append(b, " · "+strconv.FormatUint(uint64(i.Suppressed), 10)+" of them suppressed"...)
 	}
@@ -183,7 +195,11 @@ func (v *view) status() {
 		b = append(b, "👀 *Acknowledged* by "...)
 		b = appendName(b, i.AcknowledgedBy)
 		b = append(b, " since "...)
-		v.b.line(appendTime(b, i.AcknowledgedAt))
+		b = appendTime(b, i.AcknowledgedAt)
+		if e := i.Escalation; e != nil && !e.SnoozedUntil.IsZero() {
+			b = appendTime(append(b, " · 💤 snoozed until "...), e.SnoozedUntil)
+		}
+		v.b.line(b)
 		b = b[:0]
 	}
 	if s := i.Suppression; i.Quiet() && s != nil {
@@ -194,6 +210,7 @@ func (v *view) status() {
 	if i.Truncated > 0 {
 		v.b.line(append(b, "⚠️ The sender left out "+strconv.FormatUint(i.Truncated, 10)+" more alerts."...))
 	}
+	v.people()
 	v.group()
 	v.b.flush()
 }
@@ -249,7 +266,9 @@ func (v *view) resolved() {
 		b = appendTime(b, i.ResolvedAt)
 		b = append(b, " ("+shortDuration(i.ResolvedAt.Sub(i.OpenedAt))+")"...)
 	}
-	b = append(b, " · "+strconv.FormatUint(uint64(i.Alerts), 10)+" "+plural(uint64(i.Alerts), "alert")...)
+	if counts(i) {
+		b = append(b, " · "+strconv.FormatUint(uint64(i.Alerts), 10)+" "+plural(uint64(i.Alerts), "alert")...)
+	}
 	if i.Reopened > 0 {
 		b = append(b, " · reopened "+strconv.FormatUint(uint64(i.Reopened), 10)+"×"...)
 	}

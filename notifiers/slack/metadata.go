@@ -1,6 +1,8 @@
 package slack
 
 import (
+	"math"
+
 	slackgo "github.com/slack-go/slack"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -26,6 +28,8 @@ type payload struct {
 	Target   string `json:"target,omitzero"`
 	// Told is the last event that the message tells.
 	Told uint64 `json:"told,omitzero"`
+	// Called is how often the target was called, with the message itself.
+	Called uint32 `json:"called,omitzero"`
 	// Digest names a digest, Incidents what it tells of.
 	Digest    string  `json:"digest,omitzero"`
 	Incidents []named `json:"incidents,omitzero"`
@@ -60,7 +64,7 @@ func about(m *slackgo.Message, eventType string) (payload, bool) {
 	fields := m.Metadata.EventPayload
 	p := payload{
 		Incident: stringOf(fields, "incident"), Target: stringOf(fields, "target"), Told: countOf(fields, "told"),
-		Digest: stringOf(fields, "digest"),
+		Called: uint32(min(countOf(fields, "called"), math.MaxUint32)), Digest: stringOf(fields, "digest"),
 	}
 	list, _ := fields["incidents"].([]any)
 	for _, v := range list {

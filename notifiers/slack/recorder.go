@@ -118,15 +118,18 @@ var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 
 // answer holds what is used of the answers of all methods.
 type answer struct {
-	OK       bool              `json:"ok"`
-	Error    string            `json:"error,omitzero"`
-	Needed   string            `json:"needed,omitzero"`
-	Provided string            `json:"provided,omitzero"`
-	Channel  string            `json:"channel,omitzero"`
+	OK       bool   `json:"ok"`
+	Error    string `json:"error,omitzero"`
+	Needed   string `json:"needed,omitzero"`
+	Provided string `json:"provided,omitzero"`
+	// Channel is an ID, or the conversation that was opened.
+	Channel  jsontext.Value    `json:"channel,omitzero"`
 	TS       string            `json:"ts,omitzero"`
 	HasMore  bool              `json:"has_more,omitzero"`
 	Messages []answeredMessage `json:"messages,omitzero"`
 	Channels []answeredChannel `json:"channels,omitzero"`
+	// Users are the members of a user group.
+	Users    []string `json:"users,omitzero"`
 	Metadata struct {
 		NextCursor string   `json:"next_cursor,omitzero"`
 		Messages   []string `json:"messages,omitzero"`
@@ -146,8 +149,16 @@ type answeredChannel struct {
 	Name string `json:"name"`
 }
 
-// trim leaves out the metadata of other apps.
+// trim leaves out the metadata of other apps, and of a conversation all but its
+// ID and name.
 func (a *answer) trim() {
+	if a.Channel.Kind() == '{' {
+		var c answeredChannel
+		err := json.Unmarshal(a.Channel, &c, lenient)
+		if a.Channel = nil; err == nil {
+			a.Channel, _ = json.Marshal(c) // two strings do not fail
+		}
+	}
 	for n := range a.Messages {
 		m := &a.Messages[n]
 		if m.Metadata != nil && (!strings.HasPrefix(m.Metadata.EventType, eventPrefix) || m.Metadata.Payload.Kind() != '{') {

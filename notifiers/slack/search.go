@@ -38,6 +38,8 @@ type key struct{ incident, target string }
 type posted struct {
 	ref  string
 	told uint64
+	// called is how often the target was called up to then.
+	called uint32
 }
 
 // digested is a digest that was found to name an incident, and the revision of
@@ -172,7 +174,7 @@ func (s *search) note(channel string, m *slackgo.Message) {
 	if p, ok := about(m, eventIncident); ok && p.Incident != "" {
 		k := key{p.Incident, p.Target}
 		if old, ok := s.found[k]; !ok || timeOf(old.ref) < at {
-			s.found[k] = posted{ref, p.Told}
+			s.found[k] = posted{ref, p.Told, p.Called}
 		}
 	}
 	if p, ok := about(m, eventDigest); ok {

@@ -13,5 +13,10 @@
 //   - alerts that are suppressed (silenced, inhibited, muted) are left out, as
 //     Alertmanager leaves them out, unless there are no others.
 //   - truncatedAlerts counts those that are not in the message.
+//   - an incident that no alert made (opened by a person, or a notice) has one
+//     alert that stands for it, with its title as alertname and summary and its
+//     text as description.
+//   - to call again the message is sent again, with the reason "repeat interval
+//     elapsed".
 //   - "tocsin" is one more key, with what Alertmanager has no word for.
 package webhook

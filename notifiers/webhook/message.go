@@ -45,6 +45,8 @@ type extra struct {
 	State          tocsin.State    `json:"state"`
 	Severity       tocsin.Severity `json:"severity"`
 	Revision       uint64          `json:"revision"`
+	Kind           tocsin.Kind     `json:"kind,omitzero"`
+	Text           string          `json:"text,omitzero"`
 	AcknowledgedBy string          `json:"acknowledgedBy,omitzero"`
 	URL            string          `json:"url,omitzero"`
 }
@@ -69,7 +71,7 @@ func (w *Notifier) message(n *tocsin.Notice) *message {
 		ExternalURL: w.externalURL, Version: "4", GroupKey: groupKey(n),
 		Tocsin: extra{
 			Incident: i.ID, Title: i.Title, State: i.State, Severity: i.Severity,
-			Revision: i.Revision, AcknowledgedBy: i.AcknowledgedBy, URL: n.URL,
+			Revision: i.Revision, Kind: i.Kind, Text: i.Text, AcknowledgedBy: i.AcknowledgedBy, URL: n.URL,
 		},
 	}
 	if m.Receiver == "" && len(i.Receivers) > 0 {
@@ -79,6 +81,9 @@ func (w *Notifier) message(n *tocsin.Notice) *message {
 		m.Status = resolved
 	}
 	shown, left := w.selection(n)
+	if i.Kind != tocsin.KindAlerts && len(shown) == 0 {
+		shown = []*tocsin.AlertRecord{standIn(n)}
+	}
 	m.TruncatedAlerts = left
 	m.Alerts = make([]alert, 0, len(shown))
 	for _, a := range shown {
@@ -109,6 +114,26 @@ func (w *Notifier) selection(n *tocsin.Notice) ([]*tocsin.AlertRecord, uint64) {
 		all = all[:w.maxAlerts]
 	}
 	return all, total - uint64(len(all)) + n.Incident.Truncated
+}
+
+// standIn is the alert that stands for an incident that none made. Templates
+// show the alertname, the summary and the description; the incident label keeps
+// two of the same title apart.
+func standIn(n *tocsin.Notice) *tocsin.AlertRecord {
+	i := n.Incident
+	a := tocsin.Alert{
+		Labels: tocsin.Labels{
+			tocsin.LabelAlertName: i.Title, tocsin.LabelSeverity: string(i.Severity), "incident": i.ID,
+		},
+		Annotations:  tocsin.Labels{tocsin.AnnotationSummary: i.Title},
+		GeneratorURL: n.URL, StartsAt: i.OpenedAt, Firing: i.Open(),
+	}
+	if i.Text != "" {
+		a.Annotations[tocsin.AnnotationDescription] = i.Text
+	}
+	return &tocsin.AlertRecord{Alert: a, State: tocsin.AlertState{
+		StartsAt: i.OpenedAt, EndsAt: i.ResolvedAt, Firing: a.Firing, Severity: i.Severity,
+	}}
 }
 
 func tell(a *tocsin.AlertRecord, i *tocsin.Incident) alert {
@@ -180,6 +205,9 @@ func reason(n *tocsin.Notice) string {
 		case tocsin.EventAlertResolved:
 			return "some alerts resolved"
 		}
+	}
+	if n.Call {
+		return "repeat interval elapsed"
 	}
 	return "unknown"
 }

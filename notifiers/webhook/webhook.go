@@ -118,11 +118,21 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // other is temporary.
 //
 // A resolved incident that the endpoint cannot have heard of is answered without
-// a call.
+// a call, and so is a delivery that was stopped. Of a notice the endpoint hears
+// at least once that it fires: Receipt.More then asks for the end of one that is
+// over already.
 func (w *Notifier) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error) {
 	i := n.Incident
 	done := tocsin.Receipt{Revision: i.Revision, State: i.State, Severity: i.Severity}
-	if i.State == tocsin.Resolved && n.Delivery.State == "" && !n.MayBePosted {
+	switch {
+	case n.Delivery.Stopped && n.Delivery.Ref == "" && i.Open():
+		return stopped(&n, done), nil
+	case i.State != tocsin.Resolved || n.Delivery.State != "":
+	case i.Kind == tocsin.KindNotice:
+		open := *i
+		open.State, open.ResolvedAt, open.ResolvedBy = tocsin.Triggered, time.Time{}, ""
+		n.Incident, done.State, done.More = &open, tocsin.Triggered, true
+	case !n.MayBePosted:
 		done.Text = "resolved before the webhook could be told: not sent"
 		return done, nil
 	}
@@ -142,6 +152,16 @@ func (w *Notifier) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 	done.Ref = i.ID
 	done.Text = "sent to the webhook at " + w.host
 	return done, nil
+}
+
+// stopped tells nothing. An endpoint that an earlier attempt may have told hears
+// of the end.
+func stopped(n *tocsin.Notice, r tocsin.Receipt) tocsin.Receipt {
+	r.Text = "not sent to the webhook: somebody has answered"
+	if n.MayBePosted {
+		r.Ref, r.State = n.Incident.ID, tocsin.Triggered
+	}
+	return r
 }
 
 func (w *Notifier) post(ctx context.Context, body []byte, now time.Time) error {

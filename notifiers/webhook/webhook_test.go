@@ -313,6 +313,64 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+func TestAnIncidentWithoutAlertsHasOneThatStandsForIt(t *testing.T) {
+	t.Parallel()
+	n := notifiertest.Sample()
+	n.Alerts, n.GroupLabels, n.Incident.Alerts, n.Incident.Firing = nil, nil, 0, 0
+	n.Incident.Kind, n.Incident.Title, n.Incident.Text = tocsin.KindManual, "Help", "first\nsecond"
+	m := decode(t, send(t, webhook.Config{}, n))
+	require.Len(t, m.Alerts, 1)
+	a := m.Alerts[0]
+	assert.Equal(t, "firing", a.Status)
+	assert.Equal(t, template.KV{"alertname": "Help", "severity": "critical", "incident": "k7f3q9"}, a.Labels)
+	assert.Equal(t, template.KV{"summary": "Help", "description": "first\nsecond"}, a.Annotations)
+	assert.Equal(t, n.Incident.OpenedAt, a.StartsAt)
+	assert.Zero(t, m.TruncatedAlerts)
+
+	n.Delivery.State, n.Call = tocsin.Triggered, true
+	assert.Equal(t, "repeat interval elapsed", decode(t, send(t, webhook.Config{}, n)).NotificationReason)
+
+	n.Incident.Resolve("ana", "done", n.Now)
+	m = decode(t, send(t, webhook.Config{}, n))
+	assert.Equal(t, "resolved", m.Status)
+	assert.Equal(t, n.Now, m.Alerts[0].EndsAt)
+}
+
+// A notice that is over before it could be told is told all the same.
+func TestANoticeIsToldBeforeItsEnd(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint()
+	w := webhook.New(webhook.Config{URL: "https://hooks.example.com/in", Transport: e})
+	n := notifiertest.Sample()
+	n.Incident.Kind, n.Alerts = tocsin.KindNotice, nil
+	n.Incident.Resolve("", "told", n.Now)
+	r, err := w.Deliver(t.Context(), n)
+	require.NoError(t, err)
+	assert.True(t, r.More)
+	assert.Equal(t, "firing", decode(t, e.bodies[0]).Status)
+	n.Delivery.Record(r, n.Now)
+	r, err = w.Deliver(t.Context(), n)
+	require.NoError(t, err)
+	assert.False(t, r.More)
+	assert.Equal(t, "resolved", decode(t, e.bodies[1]).Status)
+}
+
+func TestStoppedMakesNoCall(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint()
+	w := webhook.New(webhook.Config{URL: "https://hooks.example.com/in", Transport: e})
+	n := notifiertest.Sample()
+	n.Incident.Acknowledge("ana", n.Now)
+	n.Delivery.Stopped = true
+	for _, unsure := range []bool{false, true} {
+		n.MayBePosted = unsure
+		r, err := w.Deliver(t.Context(), n)
+		require.NoError(t, err)
+		assert.Equal(t, unsure, r.Ref != "", "what may have been told hears of the end")
+	}
+	assert.Empty(t, e.bodies)
+}
+
 func TestResolvedBeforeToldMakesNoCall(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint()

@@ -117,13 +117,15 @@ func (s *service) start() {
 	require.NoError(s.t, err)
 	s.dispatcher, err = notifiers.New(s.targets(), notifiers.Options{Store: closable{s.store, &s.full}})
 	require.NoError(s.t, err)
-	s.router, err = router.New(rules, router.Options{Store: s.store})
-	require.NoError(s.t, err)
 	alarm := escalation.Alarm{After: 5 * time.Minute}
 	if s.o.alarm {
 		alarm.Targets = []escalation.Target{{Key: "slack:#last-resort", Detail: true}}
 	}
-	s.engine, err = escalation.NewEngine(s.store, alarm, nil, nil, nil)
+	escalations, err := escalation.NewRules(escalation.Spec{Alarm: alarm})
+	require.NoError(s.t, err)
+	s.engine, err = escalation.NewEngine(escalations, escalation.Options{Store: s.store})
+	require.NoError(s.t, err)
+	s.router, err = router.New(rules, router.Options{Store: s.store, Escalator: s.engine})
 	require.NoError(s.t, err)
 	s.run()
 }
@@ -188,6 +190,12 @@ func ends(a tocsin.Alert) tocsin.Alert {
 	a.EndsAt = time.Now()
 	a.StartsAt = a.EndsAt.Add(-time.Minute)
 	return a
+}
+
+// acknowledges is what a person does.
+func (s *service) acknowledges(id, by string) {
+	s.t.Helper()
+	require.NoError(s.t, s.engine.Act(context.Background(), id, tocsin.Action{Kind: tocsin.ActAcknowledge, By: by}))
 }
 
 func (s *service) live() []*tocsin.Incident {

@@ -28,7 +28,7 @@ func TestOnePageFromFiringToResolved(t *testing.T) {
 		s.pass(4 * time.Hour)
 		assert.Equal(t, 1, s.slack.Calls(""), "repeats are seen by nobody")
 
-		require.NoError(t, s.router.Acknowledge(context.Background(), s.only().ID, "ana"))
+		s.acknowledges(s.only().ID, "ana")
 		s.pass(5 * time.Second)
 		assert.Equal(t, "acknowledged", s.pagerduty.Incidents(routingKey)[0].Status)
 		s.send(ends(a))
@@ -76,8 +76,8 @@ func TestSlackDownForTenMinutesShowsTheFinalState(t *testing.T) {
 			s.send(fires(alert("NodeDown", n, "critical")))
 		}
 		for _, inc := range s.live() {
-			require.NoError(t, s.router.Acknowledge(context.Background(), inc.ID, "ana"))
-			require.NoError(t, s.router.Acknowledge(context.Background(), inc.ID, "bo"))
+			s.acknowledges(inc.ID, "ana")
+			s.acknowledges(inc.ID, "bo")
 		}
 		s.pass(time.Minute)
 		for n := range 50 {

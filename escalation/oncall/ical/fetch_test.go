@@ -22,7 +22,7 @@ import (
 )
 
 func local() ical.FetcherConfig {
-	return ical.FetcherConfig{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Timeout: 5 * time.Second}
+	return ical.FetcherConfig{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Timeout: 30 * time.Second}
 }
 
 func serve(t *testing.T, h http.HandlerFunc) string {
@@ -124,7 +124,7 @@ func TestFetchFailures(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			var b bytes.Buffer
 			z := gzip.NewWriter(&b)
-			_, _ = z.Write(make([]byte, 50<<20))
+			_, _ = z.Write(make([]byte, 2*ical.MaxSize))
 			_ = z.Close()
 			_, _ = w.Write(b.Bytes())
 		case "/short":

@@ -254,11 +254,11 @@ func TestWhatIsNoCalendar(t *testing.T) {
 	assert.ErrorIs(t, err, broken)
 }
 
-// A megabyte of the worst costs neither much time nor much memory.
+// A quarter of a megabyte of the worst costs neither much time nor much memory.
+// It does not run beside other tests, whose memory would be counted.
 func TestHostileCalendarsAreCheap(t *testing.T) {
-	t.Parallel()
 	fill := func(before, line, after string) string {
-		return before + strings.Repeat(line, (ical.MaxSize-len(before)-len(after)-100)/len(line)) + after
+		return before + strings.Repeat(line, (ical.MaxSize/4-len(before)-len(after))/len(line)) + after
 	}
 	many := func(event string) string {
 		return "BEGIN:VCALENDAR\n" + strings.Repeat("BEGIN:VEVENT\n"+event+"END:VEVENT\n", ical.MaxEvents) + "END:VCALENDAR\n"
@@ -288,7 +288,7 @@ func TestHostileCalendarsAreCheap(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			t.Logf("%d bytes: %d events, %v; %v, %d MiB allocated", len(text), len(cal.Events), err, took, (after.TotalAlloc-before.TotalAlloc)>>20)
 			assert.Less(t, took, 30*time.Second, "the bound is for a busy machine with the race detector")
-			assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(600))
+			assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(100))
 		})
 	}
 }

@@ -96,7 +96,14 @@ func readMetadata(v jsontext.Value) (jsontext.Value, bool) {
 // target finds the channel that a message goes to. The caller holds s.mu.
 func (s *Server) target(ref string) (*channel, string) {
 	ch := s.find(ref)
-	if ch == nil && s.autoCreate && isName(ref) {
+	switch u := s.users[ref]; {
+	case u != nil && u.Bot:
+		return nil, "cannot_dm_bot"
+	case u != nil:
+		// Deactivated accounts take messages too
+		// (https://github.com/slackapi/python-slack-sdk/issues/1156).
+		ch = s.dm(ref)
+	case ch == nil && s.autoCreate && isName(ref):
 		ch = s.create('C', strings.TrimPrefix(ref, "#"))
 	}
 	switch {

@@ -20,6 +20,7 @@ type wireChannel struct {
 	IsIM       bool   `json:"is_im"`
 	IsArchived bool   `json:"is_archived"`
 	IsMember   bool   `json:"is_member"`
+	User       string `json:"user,omitzero"`
 	Created    int64  `json:"created"`
 }
 
@@ -27,6 +28,7 @@ func (c *channel) wire() wireChannel {
 	return wireChannel{
 		ID: c.id, Name: c.name, IsChannel: !c.im && !c.private, IsPrivate: c.private || c.im,
 		IsIM: c.im, IsArchived: c.archived, IsMember: c.member, Created: c.created,
+		User: c.with,
 	}
 }
 
@@ -46,6 +48,9 @@ func (s *Server) readable(c *call) (*channel, string) {
 		return nil, "channel_not_found"
 	case !ch.member:
 		return nil, "not_in_channel"
+	case ch.im:
+		code, _, _ := s.allowed(c.token, []string{"im:history"})
+		return ch, code
 	default:
 		return ch, ""
 	}
@@ -270,15 +275,23 @@ func (s *Server) conversationOpen(c *call) answer {
 	if users[0] == "" {
 		return failed("users_list_not_supplied")
 	}
-	for _, u := range users {
-		if s.users[u] == nil {
+	for _, id := range users {
+		switch u := s.users[id]; {
+		case u == nil:
 			return failed("user_not_found")
+		case u.Deactivated:
+			return failed("user_disabled")
+		case u.Bot:
+			return failed("cannot_dm_bot")
 		}
 	}
-	name := "dm:" + strings.Join(users, ",")
+	if len(users) == 1 {
+		return succeeded(channelAnswer{true, s.dm(users[0]).wire()})
+	}
+	name := dmName(strings.Join(users, ","))
 	ch := s.byName[name]
 	if ch == nil {
-		ch = s.create('D', name)
+		ch = s.create('G', name)
 		ch.im = true
 	}
 	return succeeded(channelAnswer{true, ch.wire()})

@@ -19,6 +19,11 @@ type token struct {
 func (s *Server) authorize(name string, scopes []string) (code, needed, provided string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.allowed(name, scopes)
+}
+
+// allowed is authorize for a caller that holds s.mu.
+func (s *Server) allowed(name string, scopes []string) (code, needed, provided string) {
 	if name == "" {
 		return "not_authed", "", ""
 	}
@@ -46,6 +51,8 @@ type User struct {
 	Email    string
 	TimeZone string
 	Bot      bool
+	// Deactivated accounts take messages, which nobody reads.
+	Deactivated bool
 }
 
 // UserGroup is a group that can be mentioned.
@@ -66,6 +73,15 @@ func (s *Server) AddUser(u User) string {
 	}
 	s.users[u.ID] = &u
 	return u.ID
+}
+
+// Deactivate deactivates a member's account, or activates it again.
+func (s *Server) Deactivate(id string, deactivated bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u := s.users[id]; u != nil {
+		u.Deactivated = deactivated
+	}
 }
 
 // AddUserGroup adds a user group, or replaces one, and returns the ID.
@@ -96,6 +112,7 @@ type wireUser struct {
 	RealName string `json:"real_name"`
 	TZ       string `json:"tz,omitzero"`
 	IsBot    bool   `json:"is_bot"`
+	Deleted  bool   `json:"deleted"`
 	Profile  struct {
 		Email    string `json:"email,omitzero"`
 		RealName string `json:"real_name"`
@@ -103,7 +120,7 @@ type wireUser struct {
 }
 
 func (u *User) answer() answer {
-	w := wireUser{ID: u.ID, TeamID: TeamID, Name: u.Name, RealName: u.RealName, TZ: u.TimeZone, IsBot: u.Bot}
+	w := wireUser{ID: u.ID, TeamID: TeamID, Name: u.Name, RealName: u.RealName, TZ: u.TimeZone, IsBot: u.Bot, Deleted: u.Deactivated}
 	w.Profile.Email, w.Profile.RealName = u.Email, u.RealName
 	return succeeded(struct {
 		OK   bool     `json:"ok"`
@@ -124,7 +141,7 @@ func (s *Server) userByEmail(c *call) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, u := range s.users {
-		if u.Email != "" && strings.EqualFold(u.Email, c.arg("email")) {
+		if u.Email != "" && !u.Deactivated && strings.EqualFold(u.Email, c.arg("email")) {
 			return u.answer()
 		}
 	}
@@ -175,8 +192,9 @@ func (s *Server) userGroupUsers(c *call) answer {
 	}{true, slices.Clone(g.Users)})
 }
 
-// userGroupUpdate replaces the whole list; an empty one is refused
-// (https://docs.slack.dev/reference/methods/usergroups.users.update).
+// userGroupUpdate replaces the whole list; an empty one is refused, and so are
+// bots (https://docs.slack.dev/reference/methods/usergroups.users.update). That
+// deactivated users are refused as unknown ones are is assumed.
 func (s *Server) userGroupUpdate(c *call) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,9 +206,12 @@ func (s *Server) userGroupUpdate(c *call) answer {
 	if len(list) == 0 {
 		return failed("no_users_provided")
 	}
-	for _, u := range list {
-		if s.users[u] == nil {
+	for _, id := range list {
+		switch u := s.users[id]; {
+		case u == nil || u.Deactivated:
 			return failed("invalid_users")
+		case u.Bot:
+			return failed("invalid_user")
 		}
 	}
 	g.Users = list

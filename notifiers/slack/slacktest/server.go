@@ -149,7 +149,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, method string)
 	c, bad := readCall(w, r, method)
 	entry := Request{
 		At: time.Now(), Method: method, Channel: c.arg("channel"), TS: c.arg("ts"),
-		ThreadTS: c.arg("thread_ts"), ContentType: c.contentType,
+		ThreadTS: c.arg("thread_ts"), Users: c.arg("users"), UserGroup: c.arg("usergroup"), ContentType: c.contentType,
 	}
 	f := s.faults.take(c, entry.At)
 	ans := s.answer(r.Context(), c, f, bad)

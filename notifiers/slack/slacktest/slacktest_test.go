@@ -163,6 +163,48 @@ func TestSlackGoUsersGroupsAndConversations(t *testing.T) {
 	})
 }
 
+func TestSlackGoSpeaksToPeople(t *testing.T) {
+	t.Parallel()
+	opts := []slacktest.Option{slacktest.WithToken("xoxb-1"), slacktest.WithToken("xoxb-few", "chat:write", "channels:history")}
+	both(t, opts, func(t *testing.T, s *slacktest.Server, api *slackgo.Client) {
+		ctx := t.Context()
+		ana := s.AddUser(slacktest.User{Name: "ana"})
+		id, ts, err := api.PostMessageContext(ctx, ana, slackgo.MsgOptionText("psst", false))
+		require.NoError(t, err)
+		assert.Regexp(t, "^D", id, "a message to a user's ID opens the direct messages")
+		dm, _, _, err := api.OpenConversationContext(ctx, &slackgo.OpenConversationParameters{Users: []string{ana}})
+		require.NoError(t, err)
+		assert.Equal(t, id, dm.ID)
+		_, _, _, err = api.UpdateMessageContext(ctx, ana, ts, slackgo.MsgOptionText("no", false))
+		require.EqualError(t, err, "channel_not_found", "chat.update takes the conversation's own ID alone")
+		_, _, _, err = api.UpdateMessageContext(ctx, id, ts, slackgo.MsgOptionText("yes", false))
+		require.NoError(t, err)
+		_, _, err = api.PostMessageContext(ctx, id, slackgo.MsgOptionText("reply", false), slackgo.MsgOptionTS(ts), slackgo.MsgOptionBroadcast())
+		require.NoError(t, err)
+		assert.True(t, s.Messages(ana)[0].Replies[0].Broadcast)
+
+		_, _, err = api.PostMessageContext(ctx, slacktest.BotUserID, slackgo.MsgOptionText("me", false))
+		require.EqualError(t, err, "cannot_dm_bot")
+		_, _, err = api.PostMessageContext(ctx, "U0NOBODY01", slackgo.MsgOptionText("who", false))
+		require.EqualError(t, err, "channel_not_found")
+		s.Deactivate(ana, true)
+		_, _, err = api.PostMessageContext(ctx, ana, slackgo.MsgOptionText("gone", false))
+		require.NoError(t, err, "as the real one")
+		_, _, _, err = api.OpenConversationContext(ctx, &slackgo.OpenConversationParameters{Users: []string{ana}})
+		require.EqualError(t, err, "user_disabled")
+		group := s.AddUserGroup(slacktest.UserGroup{Handle: "oncall"})
+		_, err = api.UpdateUserGroupMembersContext(ctx, group, ana)
+		require.EqualError(t, err, "invalid_users")
+		_, err = api.UpdateUserGroupMembersContext(ctx, group, slacktest.BotUserID)
+		require.EqualError(t, err, "invalid_user")
+		last := s.Requests()[len(s.Requests())-1]
+		assert.Equal(t, group, last.UserGroup)
+		assert.Equal(t, slacktest.BotUserID, last.Users)
+		out := call(t, s, "conversations.history", "xoxb-few", map[string]any{"channel": id})
+		assert.Equal(t, "missing_scope", out["error"], "channels:history does not read direct messages")
+	})
+}
+
 // call posts JSON and returns the error code; "" is a success.
 func call(t *testing.T, s *slacktest.Server, method, token string, args map[string]any) map[string]any {
 	t.Helper()

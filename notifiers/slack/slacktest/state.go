@@ -18,6 +18,7 @@ type channel struct {
 	id, name string
 	private  bool
 	im       bool
+	with     string // of a direct message: the user's ID
 	archived bool
 	member   bool
 	created  int64
@@ -120,11 +121,14 @@ func (s *Server) newID(kind byte) string {
 	return string(kind) + ("0000000000" + id)[len(id):]
 }
 
-// find returns the channel that ref names by "#name", "name" or ID, or nil. The
-// caller holds s.mu.
+// find returns the channel that ref names by "#name", "name" or ID, or the direct
+// messages with the user of that ID, or nil. The caller holds s.mu.
 func (s *Server) find(ref string) *channel {
 	if c := s.channels[ref]; c != nil {
 		return c
+	}
+	if s.users[ref] != nil {
+		return s.byName[dmName(ref)]
 	}
 	return s.byName[strings.TrimPrefix(ref, "#")]
 }
@@ -136,6 +140,8 @@ func (s *Server) channelKey(ref string) string {
 	defer s.mu.Unlock()
 	if c := s.find(ref); c != nil {
 		ref = c.name
+	} else if s.users[ref] != nil {
+		ref = dmName(ref)
 	}
 	return strings.TrimPrefix(ref, "#")
 }
@@ -327,7 +333,9 @@ type Request struct {
 	Method string
 	// Channel, TS and ThreadTS are the arguments of those names.
 	Channel, TS, ThreadTS string
-	ContentType           string
+	// Users is the argument of that name, UserGroup that of the name usergroup.
+	Users, UserGroup string
+	ContentType      string
 	// Status of the answer; 0: none was given.
 	Status int
 	// Error is the code of the answer; empty: it was a success.

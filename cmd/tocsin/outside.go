@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/escalation/feed"
+	"github.com/tocsin-oncall/tocsin/escalation/oncall"
+	"github.com/tocsin-oncall/tocsin/escalation/oncall/ical"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty"
+)
+
+// timeOffID names the feed of a person's absences.
+func timeOffID(c *config.TimeOffCalendar, n int) string { return fmt.Sprintf("time off/%s/%d", c.User, n) }
+
+// wireFeeds makes the feeds that a configuration names.
+func wireFeeds(cfg *config.Config, log *slog.Logger) []feed.Source {
+	fetcher := ical.NewFetcher(ical.FetcherConfig{AllowPrivate: prefixes(cfg.Calendars.AllowPrivate)})
+	find := ical.Finder(people(cfg))
+	var out []feed.Source
+	for i := range cfg.Schedules {
+		s := &cfg.Schedules[i]
+		for n := range s.Layers {
+			l := &s.Layers[n]
+			id := layerID(s.Name, l.Name)
+			switch {
+			case l.Feed != nil:
+				out = append(out, calendarSource(fetcher, id, l.Feed.URL.Reveal(), time.Duration(l.Feed.Every), zone(s.TimeZone), find, log))
+			case l.PagerDutySchedule != "":
+				out = append(out, pagerdutySource(cfg, id, l.PagerDutySchedule))
+			}
+		}
+	}
+	for i := range cfg.TimeOffCalendars {
+		c := &cfg.TimeOffCalendars[i]
+		whose := func(ical.Event) (string, bool) { return c.User, true }
+		out = append(out, calendarSource(fetcher, timeOffID(c, i), c.URL.Reveal(), time.Duration(c.Every), time.UTC, whose, log))
+	}
+	return out
+}
+
+func prefixes(list []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range list {
+		if p, err := netip.ParsePrefix(s); err == nil { // checked by config
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func people(cfg *config.Config) []ical.Person {
+	var out []ical.Person
+	for i := range cfg.Users {
+		out = append(out, ical.Person{User: cfg.Users[i].Name, Email: cfg.Users[i].Email})
+	}
+	return out
+}
+
+func calendarSource(f *ical.Fetcher, id, url string, every time.Duration, loc *time.Location, find func(ical.Event) (string, bool), log *slog.Logger) feed.Source {
+	return feed.Source{ID: id, Every: every, Fetch: func(ctx context.Context, from, to time.Time) ([]oncall.Span, error) {
+		body, err := f.Fetch(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		return spansOf(body, loc, from, to, find, log.With("calendar", id))
+	}}
+}
+
+// spansOf reads a calendar's events as shifts, and says what it leaves out.
+func spansOf(body []byte, loc *time.Location, from, to time.Time, find func(ical.Event) (string, bool), log *slog.Logger) ([]oncall.Span, error) {
+	cal, err := ical.Read(bytes.NewReader(body), loc, from, to)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range cal.Problems {
+		log.Warn("an event of a calendar cannot be used", "problem", p)
+	}
+	spans, unknown := ical.Spans(cal.Events, find)
+	if len(unknown) > 0 {
+		log.Warn("events of a calendar name nobody who is known", "events", strings.Join(unknown, ", "))
+	}
+	return spans, nil
+}
+
+func pagerdutySource(cfg *config.Config, id, schedule string) feed.Source {
+	rest := pagerduty.NewREST(pagerduty.RESTConfig{
+		Token: cfg.PagerDuty.APIToken.Reveal(), APIURL: cfg.PagerDuty.APIURL, Timeout: time.Duration(cfg.PagerDuty.Timeout),
+	})
+	users := map[string]string{}
+	for i := range cfg.Users {
+		if u := &cfg.Users[i]; u.PagerDutyUser != "" {
+			users[u.PagerDutyUser] = u.Name
+		}
+	}
+	return feed.Source{ID: id, Every: 5 * time.Minute, Fetch: func(ctx context.Context, from, to time.Time) ([]oncall.Span, error) {
+		list, err := rest.OnCalls(ctx, schedule, from, to)
+		if err != nil {
+			return nil, err
+		}
+		var spans []oncall.Span
+		for _, c := range list {
+			if name := users[c.UserID]; name != "" {
+				spans = append(spans, oncall.Span{User: name, From: c.From, To: c.To})
+			}
+		}
+		return spans, nil
+	}}
+}
+
+// calendarSpan is how much of a calendar file is read.
+func calendarSpan(now time.Time) (from, to time.Time) { return now.AddDate(-1, 0, 0), now.AddDate(3, 0, 0) }
+
+// readOutside reads the calendar files, and takes what the feeds last said;
+// spans may be nil where there are none.
+func readOutside(cfg *config.Config, spans func(id string) []oncall.Span, now time.Time, log *slog.Logger) (outside, error) {
+	out := outside{spans: map[string][]oncall.Span{}, holidays: map[string][]oncall.Date{}}
+	from, to := calendarSpan(now)
+	for i := range cfg.Schedules {
+		s := &cfg.Schedules[i]
+		if file := s.Holidays.CalendarFile; file != "" {
+			cal, err := readCalendar(file, zone(s.TimeZone), from, to)
+			if err != nil {
+				return out, fmt.Errorf("%s: holidays: %w", s.Pos, err)
+			}
+			out.holidays[s.Name] = ical.Dates(cal.Events)
+		}
+		for n := range s.Layers {
+			l := &s.Layers[n]
+			id := layerID(s.Name, l.Name)
+			switch {
+			case l.CalendarFile != "":
+				body, err := os.ReadFile(l.CalendarFile)
+				if err == nil {
+					out.spans[id], err = spansOf(body, zone(s.TimeZone), from, to, ical.Finder(people(cfg)), log.With("calendar", l.CalendarFile))
+				}
+				if err != nil {
+					return out, fmt.Errorf("%s: %w", l.Pos, err)
+				}
+			case l.Rotation == nil && spans != nil:
+				out.spans[id] = spans(id)
+			}
+		}
+	}
+	for i := range cfg.TimeOffCalendars {
+		c := &cfg.TimeOffCalendars[i]
+		if spans == nil {
+			continue
+		}
+		for n, sp := range spans(timeOffID(c, i)) {
+			out.timeOff = append(out.timeOff, tocsin.Override{
+				ID: fmt.Sprintf("calendar-%s-%d", c.User, n), Kind: tocsin.OverrideTimeOff, User: c.User,
+				From: sp.From, To: sp.To, State: tocsin.OverrideActive, Comment: "from the calendar of absences", CreatedBy: "calendar",
+			})
+		}
+	}
+	return out, nil
+}
+
+func readCalendar(file string, loc *time.Location, from, to time.Time) (ical.Calendar, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return ical.Calendar{}, err
+	}
+	defer f.Close()
+	return ical.Read(f, loc, from, to)
+}
+
+// verifyOffline proves the coverage of a configuration, without the overrides
+// that a server knows of and what feeds say.
+func verifyOffline(path string, from, to time.Time) ([]tocsin.Uncovered, error) {
+	cfg, _, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := wire(cfg)
+	if err != nil {
+		return nil, err
+	}
+	out, err := readOutside(cfg, nil, time.Now(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	rules, err := wireEscalation(cfg, p.byReceiver, out)
+	if err != nil {
+		return nil, err
+	}
+	return rules.Coverage(out.timeOff, from, to), nil
+}

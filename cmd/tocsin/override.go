@@ -1,0 +1,299 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+)
+
+type overrideCmd struct {
+	List   overrideListCmd   `cmd:"" help:"List overrides, swaps and time off."`
+	Add    overrideAddCmd    `cmd:"" help:"Put somebody on call for a while."`
+	Cancel overrideCancelCmd `cmd:"" help:"End an override, a swap or time off."`
+}
+
+type swapCmd struct {
+	Request swapRequestCmd `cmd:"" help:"Ask somebody to take a shift."`
+	Accept  swapAcceptCmd  `cmd:"" help:"Take the shift that was asked for."`
+	Decline swapDeclineCmd `cmd:"" help:"Say no."`
+	List    swapListCmd    `cmd:"" help:"List the swaps."`
+}
+
+type timeOffCmd struct {
+	List   timeOffListCmd    `cmd:"" help:"List who is away, and when."`
+	Add    timeOffAddCmd     `cmd:"" help:"Take somebody out of all schedules, or one, for a while."`
+	Cancel overrideCancelCmd `cmd:"" help:"End time off."`
+}
+
+// personFlags belong to what is recorded with a name.
+type personFlags struct {
+	By      string `help:"Who does it, where the server has no token to tell it by. Default: your login."`
+	Comment string `help:"Why."`
+}
+
+// putOverride makes an override and says what it does.
+func putOverride(ctx context.Context, e *env, c *client, f outputFlag, o tocsin.Override, loc *time.Location) error {
+	var made tocsin.Override
+	if err := c.do(ctx, http.MethodPost, "/api/v1/overrides", o, &made); err != nil {
+		return err
+	}
+	return f.print(e.out, made, func(w io.Writer) { fmt.Fprintln(w, describe(&made, loc)) })
+}
+
+// describe says in a line what an override does.
+func describe(o *tocsin.Override, loc *time.Location) string {
+	span := fmt.Sprintf("from %s to %s", at(o.From, loc), at(o.To, loc))
+	user, on := printable(o.User), printable(cmp.Or(o.Schedule, "all schedules"))
+	replaced := printable(cmp.Or(o.Replaces, "whoever is on call"))
+	switch {
+	case o.State == tocsin.OverrideCancelled || o.State == tocsin.OverrideDeclined:
+		return fmt.Sprintf("%s %s is %s", kindName(o.Kind), o.ID, o.State)
+	case o.State == tocsin.OverrideRequested:
+		return fmt.Sprintf("swap %s: %s is asked to take over from %s on %s %s\nto accept: tocsin swap accept %s",
+			o.ID, cmp.Or(user, "anybody"), replaced, on, span, o.ID)
+	case o.Kind == tocsin.OverrideTimeOff:
+		return fmt.Sprintf("time off %s: %s is away from %s %s", o.ID, user, on, span)
+	case o.Kind == tocsin.OverrideAdd:
+		return fmt.Sprintf("override %s: %s is on call beside the others on %s %s", o.ID, user, on, span)
+	default:
+		return fmt.Sprintf("%s %s: %s replaces %s on %s %s", kindName(o.Kind), o.ID, user, replaced, on, span)
+	}
+}
+
+func kindName(k tocsin.OverrideKind) string {
+	switch k {
+	case tocsin.OverrideSwap:
+		return "swap"
+	case tocsin.OverrideTimeOff:
+		return "time off"
+	default:
+		return "override"
+	}
+}
+
+type overrideAddCmd struct {
+	Schedule string `required:"" placeholder:"NAME" help:"The schedule."`
+	User     string `required:"" placeholder:"NAME" help:"Who is on call then."`
+	Replaces string `xor:"how" placeholder:"NAME" help:"Whose shifts are taken over. Default: those of whoever is on call."`
+	Add      bool   `xor:"how" help:"Put the person on call beside the others, in nobody's place."`
+	spanFlags
+	personFlags
+	outputFlag
+	clientFlags
+}
+
+// Help is shown by --help.
+func (overrideAddCmd) Help() string {
+	return "Example: tocsin override add --schedule primary --user bo --from 2026-01-10T09:00 --to 2026-01-12T09:00 --comment \"ana is at a wedding\"\n\n" +
+		"Example: tocsin override add --schedule primary --user bo --add --for 2h"
+}
+
+// Run makes an override.
+func (c *overrideAddCmd) Run(ctx context.Context, e *env) error {
+	from, to, loc, err := c.span(time.Now())
+	if err != nil {
+		return err
+	}
+	o := tocsin.Override{
+		Kind: tocsin.OverrideReplace, Schedule: c.Schedule, User: c.User, Replaces: c.Replaces,
+		From: from, To: to, Comment: c.Comment, CreatedBy: cmp.Or(c.By, whoami()),
+	}
+	if c.Add {
+		o.Kind = tocsin.OverrideAdd
+	}
+	return putOverride(ctx, e, c.client(), c.outputFlag, o, loc)
+}
+
+type swapRequestCmd struct {
+	Schedule string `required:"" placeholder:"NAME" help:"The schedule."`
+	Replaces string `required:"" placeholder:"NAME" help:"Whose shifts are to be taken over."`
+	User     string `placeholder:"NAME" help:"Who is asked. Default: anybody may accept."`
+	spanFlags
+	personFlags
+	outputFlag
+	clientFlags
+}
+
+// Help is shown by --help.
+func (swapRequestCmd) Help() string {
+	return "Nothing changes until somebody has accepted.\n\n" +
+		"Example: tocsin swap request --schedule primary --replaces ana --user bo --from 2026-01-10T09:00 --for 2d"
+}
+
+// Run asks for a swap.
+func (c *swapRequestCmd) Run(ctx context.Context, e *env) error {
+	from, to, loc, err := c.span(time.Now())
+	if err != nil {
+		return err
+	}
+	return putOverride(ctx, e, c.client(), c.outputFlag, tocsin.Override{
+		Kind: tocsin.OverrideSwap, Schedule: c.Schedule, User: c.User, Replaces: c.Replaces,
+		From: from, To: to, Comment: c.Comment, CreatedBy: cmp.Or(c.By, whoami()),
+	}, loc)
+}
+
+type timeOffAddCmd struct {
+	User     string `required:"" placeholder:"NAME" help:"Who is away."`
+	Schedule string `placeholder:"NAME" help:"From this schedule only. Default: from all."`
+	spanFlags
+	personFlags
+	outputFlag
+	clientFlags
+}
+
+// Help is shown by --help.
+func (timeOffAddCmd) Help() string {
+	return "A date is its midnight: --from 2026-08-03 --to 2026-08-17 is away up to and with the 16th.\n\n" +
+		"Example: tocsin timeoff add --user ana --from 2026-08-03 --to 2026-08-17 --comment holidays"
+}
+
+// Run makes time off.
+func (c *timeOffAddCmd) Run(ctx context.Context, e *env) error {
+	from, to, loc, err := c.span(time.Now())
+	if err != nil {
+		return err
+	}
+	return putOverride(ctx, e, c.client(), c.outputFlag, tocsin.Override{
+		Kind: tocsin.OverrideTimeOff, Schedule: c.Schedule, User: c.User,
+		From: from, To: to, Comment: c.Comment, CreatedBy: cmp.Or(c.By, whoami()),
+	}, loc)
+}
+
+// answerFlags belong to what answers an override that exists.
+type answerFlags struct {
+	ID string `arg:"" help:"Its ID, as the list shows it."`
+	By string `help:"Who answers, where the server has no token to tell it by. Default: your login."`
+	zoneFlags
+	outputFlag
+	clientFlags
+}
+
+func (c *answerFlags) answer(ctx context.Context, e *env, answer tocsin.OverrideAnswer) error {
+	loc, err := c.location()
+	if err != nil {
+		return err
+	}
+	path := "/api/v1/overrides/" + url.PathEscape(c.ID) + "/" + string(answer)
+	in := map[string]string{"by": cmp.Or(c.By, whoami())}
+	var o tocsin.Override
+	// Answering twice is answering once, so a broken connection is no trouble.
+	if err := c.client().repeat(ctx, http.MethodPost, path, in, &o); err != nil {
+		return err
+	}
+	return c.print(e.out, o, func(w io.Writer) { fmt.Fprintln(w, describe(&o, loc)) })
+}
+
+type overrideCancelCmd struct{ answerFlags }
+
+// Help is shown by --help.
+func (overrideCancelCmd) Help() string { return "Example: tocsin override cancel m2x8p4" }
+
+// Run cancels.
+func (c *overrideCancelCmd) Run(ctx context.Context, e *env) error {
+	return c.answer(ctx, e, tocsin.OverrideCancel)
+}
+
+type swapAcceptCmd struct{ answerFlags }
+
+// Help is shown by --help.
+func (swapAcceptCmd) Help() string { return "Example: tocsin swap accept m2x8p4 --by bo" }
+
+// Run accepts.
+func (c *swapAcceptCmd) Run(ctx context.Context, e *env) error {
+	return c.answer(ctx, e, tocsin.OverrideAccept)
+}
+
+type swapDeclineCmd struct{ answerFlags }
+
+// Help is shown by --help.
+func (swapDeclineCmd) Help() string { return "Example: tocsin swap decline m2x8p4 --by bo" }
+
+// Run declines.
+func (c *swapDeclineCmd) Run(ctx context.Context, e *env) error {
+	return c.answer(ctx, e, tocsin.OverrideDecline)
+}
+
+// listFlags belong to the lists of overrides.
+type listFlags struct {
+	All bool `help:"List those too that are over, cancelled or declined."`
+	zoneFlags
+	outputFlag
+	clientFlags
+}
+
+// overrideAnswer is what the API says of overrides.
+type overrideAnswer struct {
+	Overrides []tocsin.Override `json:"overrides"`
+}
+
+func (c *listFlags) list(ctx context.Context, e *env, what string, kinds ...tocsin.OverrideKind) error {
+	loc, err := c.location()
+	if err != nil {
+		return err
+	}
+	var answer overrideAnswer
+	if err := c.client().get(ctx, "/api/v1/overrides", &answer); err != nil {
+		return err
+	}
+	listed := overrideAnswer{Overrides: chosen(answer.Overrides, kinds, c.All, time.Now())}
+	return c.print(e.out, listed, func(w io.Writer) {
+		if len(listed.Overrides) == 0 {
+			fmt.Fprintln(w, "no "+what)
+			return
+		}
+		printOverrides(w, listed.Overrides, loc)
+	})
+}
+
+// chosen are the overrides to list: of the kinds, or of any where there are
+// none, and without all those that change something yet.
+func chosen(list []tocsin.Override, kinds []tocsin.OverrideKind, all bool, now time.Time) []tocsin.Override {
+	out := []tocsin.Override{}
+	for i := range list {
+		o := &list[i]
+		live := (o.State == tocsin.OverrideActive || o.State == tocsin.OverrideRequested) && o.To.After(now)
+		if (all || live) && (len(kinds) == 0 || slices.Contains(kinds, o.Kind)) {
+			out = append(out, *o)
+		}
+	}
+	return out
+}
+
+func printOverrides(w io.Writer, list []tocsin.Override, loc *time.Location) {
+	rows := make([][]string, len(list))
+	for i := range list {
+		o := &list[i]
+		rows[i] = []string{
+			o.ID, string(o.Kind), string(o.State), cmp.Or(o.Schedule, "(all)"), cmp.Or(o.User, "(anybody)"), cmp.Or(o.Replaces, "-"),
+			at(o.From, loc), at(o.To, loc), o.CreatedBy, o.Comment,
+		}
+	}
+	header := []string{"ID", "KIND", "STATE", "SCHEDULE", "PERSON", "REPLACES", "FROM", "TO", "BY", "COMMENT"}
+	table(w, header, rows, func(int) bool { return false })
+}
+
+type overrideListCmd struct{ listFlags }
+
+// Run lists overrides of every kind.
+func (c *overrideListCmd) Run(ctx context.Context, e *env) error { return c.list(ctx, e, "overrides") }
+
+type swapListCmd struct{ listFlags }
+
+// Run lists swaps.
+func (c *swapListCmd) Run(ctx context.Context, e *env) error {
+	return c.list(ctx, e, "swaps", tocsin.OverrideSwap)
+}
+
+type timeOffListCmd struct{ listFlags }
+
+// Run lists time off.
+func (c *timeOffListCmd) Run(ctx context.Context, e *env) error {
+	return c.list(ctx, e, "time off", tocsin.OverrideTimeOff)
+}

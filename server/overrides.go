@@ -1,0 +1,127 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
+)
+
+// maxOverride is the longest override: what is for longer belongs into the
+// configuration.
+const maxOverride = 366 * day
+
+func (s *Server) listOverrides(c echo.Context, _ string) error {
+	list, err := s.deps.Overrides.Overrides(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return s.json(c, map[string]any{"overrides": orEmpty(list)})
+}
+
+func (s *Server) putOverride(c echo.Context, who string) error {
+	var in tocsin.Override
+	if err := s.bind(c, &in, false); err != nil {
+		return err
+	}
+	if in.ID != "" {
+		return invalid("id", "an override is not changed: cancel it, and make another one")
+	}
+	by, err := s.actor(who, "createdBy", in.CreatedBy)
+	if err != nil {
+		return err
+	}
+	now := s.deps.Now().UTC()
+	o := tocsin.Override{
+		Kind: cmp.Or(in.Kind, tocsin.OverrideReplace), Schedule: in.Schedule, User: in.User, Replaces: in.Replaces,
+		From: in.From.UTC(), To: in.To.UTC(), Comment: in.Comment, CreatedBy: by,
+	}
+	if o.From.IsZero() {
+		o.From = now
+	}
+	if err := checkOverride(&o, now); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	defer cancel()
+	out, err := s.deps.Overrides.PutOverride(ctx, o)
+	if err != nil {
+		return err
+	}
+	return s.json(c, out)
+}
+
+func checkOverride(o *tocsin.Override, now time.Time) error {
+	for _, name := range []struct{ field, value string }{
+		{"schedule", o.Schedule}, {"user", o.User}, {"replaces", o.Replaces},
+	} {
+		if err := validName(name.field, name.value); err != nil {
+			return err
+		}
+	}
+	if err := checkOverrideKind(o); err != nil {
+		return err
+	}
+	if len(o.Comment) > maxComment {
+		return invalid("comment", "longer than %d bytes", maxComment)
+	}
+	if o.To.IsZero() {
+		return invalid("to", "missing; say when it ends")
+	}
+	if err := checkYear("from", o.From); err != nil {
+		return err
+	}
+	if err := checkYear("to", o.To); err != nil {
+		return err
+	}
+	if !o.To.After(now) {
+		return invalid("to", "want a time in the future: what has been cannot be changed")
+	}
+	return checkSpan(o.From, o.To, maxOverride)
+}
+
+// checkOverrideKind holds who, and which schedule, the kind needs.
+func checkOverrideKind(o *tocsin.Override) error {
+	kinds := []tocsin.OverrideKind{tocsin.OverrideReplace, tocsin.OverrideAdd, tocsin.OverrideTimeOff, tocsin.OverrideSwap}
+	switch {
+	case !slices.Contains(kinds, o.Kind):
+		return invalid("kind", "%q; want replace, add, time_off or swap", clip(string(o.Kind)))
+	case o.Schedule == "" && o.Kind != tocsin.OverrideTimeOff:
+		return invalid("schedule", "missing; only time off is for all schedules")
+	case o.User == "" && o.Kind != tocsin.OverrideSwap:
+		return invalid("user", "missing; only a swap may be left for anybody to accept")
+	case o.Replaces != "" && (o.Kind == tocsin.OverrideAdd || o.Kind == tocsin.OverrideTimeOff):
+		return invalid("replaces", "nobody is replaced by %s", o.Kind)
+	case o.Replaces != "" && o.Replaces == o.User:
+		return invalid("replaces", "nobody takes over from themselves")
+	}
+	return nil
+}
+
+// answerOverride cancels an override, or answers a swap, and shows it as it is
+// then. Doing it again is fine, and answered the same.
+func (s *Server) answerOverride(answer tocsin.OverrideAnswer) personal {
+	return func(c echo.Context, who string) error {
+		var body struct {
+			By string `json:"by"`
+		}
+		if err := s.bind(c, &body, true); err != nil {
+			return err
+		}
+		by, err := s.actor(who, "by", body.By)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+		defer cancel()
+		out, err := s.deps.Overrides.AnswerOverride(ctx, param(c, "id"), by, answer)
+		if err != nil {
+			return err
+		}
+		return s.json(c, out)
+	}
+}

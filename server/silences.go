@@ -1,0 +1,123 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/alertmanager/matcher/parse"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
+)
+
+// silenceView is a silence and where it stands.
+type silenceView struct {
+	tocsin.Silence
+	// State is pending, active or expired.
+	State string `json:"state"`
+}
+
+func viewSilence(s tocsin.Silence, now time.Time) silenceView {
+	v := silenceView{Silence: s, State: "active"}
+	switch {
+	case !now.Before(s.EndsAt):
+		v.State = "expired"
+	case now.Before(s.StartsAt):
+		v.State = "pending"
+	}
+	return v
+}
+
+func (s *Server) listSilences(c echo.Context, _ string) error {
+	list, err := s.deps.Silencer.Silences(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	now := s.deps.Now()
+	views := make([]silenceView, len(list))
+	for i := range list {
+		views[i] = viewSilence(list[i], now)
+	}
+	return s.json(c, map[string]any{"silences": views})
+}
+
+func (s *Server) putSilence(c echo.Context, who string) error {
+	var in tocsin.Silence
+	if err := s.bind(c, &in, false); err != nil {
+		return err
+	}
+	now := s.deps.Now().UTC()
+	// A silence is somebody's: the token's owner cannot put another's name to it.
+	in.CreatedBy = cmp.Or(who, in.CreatedBy)
+	if in.StartsAt.IsZero() {
+		in.StartsAt = now
+	}
+	if err := checkSilence(in, now); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	defer cancel()
+	out, err := s.deps.Silencer.PutSilence(ctx, in)
+	if err != nil {
+		return err
+	}
+	return s.json(c, viewSilence(out, now))
+}
+
+// Limits of a silence.
+const (
+	maxMatchers = 64
+	maxComment  = 4 << 10
+)
+
+func checkSilence(s tocsin.Silence, now time.Time) error {
+	if err := checkMatchers(s.Matchers); err != nil {
+		return err
+	}
+	switch {
+	case !s.EndsAt.After(now):
+		return invalid("endsAt", "want a time in the future")
+	case !s.EndsAt.After(s.StartsAt):
+		return invalid("endsAt", "want a time after startsAt")
+	case s.CreatedBy == "":
+		return invalid("createdBy", "missing; say who silences")
+	case s.Comment == "":
+		return invalid("comment", "missing; say why")
+	case len(s.Comment) > maxComment:
+		return invalid("comment", "longer than %d bytes", maxComment)
+	}
+	return validName("createdBy", s.CreatedBy)
+}
+
+func checkMatchers(list []string) error {
+	if len(list) == 0 || len(list) > maxMatchers {
+		return invalid("matchers", `want 1 to %d, like severity="critical"`, maxMatchers)
+	}
+	specific := false
+	for i, text := range list {
+		m, err := parse.Matcher(text)
+		if err != nil {
+			return invalid(fmt.Sprintf("matchers/%d", i), "%v", err)
+		}
+		specific = specific || !m.Matches("")
+	}
+	if !specific {
+		return invalid("matchers", "at least one must not match the empty string: this would silence everything")
+	}
+	return nil
+}
+
+func (s *Server) expireSilence(c echo.Context, who string) error {
+	by, err := s.actor(who, "by", "")
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	defer cancel()
+	if err := s.deps.Silencer.ExpireSilence(ctx, param(c, "id"), by); err != nil {
+		return err
+	}
+	return s.json(c, map[string]string{"status": "ok"})
+}
