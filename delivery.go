@@ -12,6 +12,9 @@ type Delivery struct {
 	Target string `json:"target"`
 	// Detail targets show every change; the others only changes of state.
 	Detail bool `json:"detail,omitempty"`
+	// Stopped deliveries were queued when somebody answered: what is not posted
+	// yet is not posted any more.
+	Stopped bool `json:"stopped,omitempty"`
 	// User is the person whom the delivery calls; empty: a place.
 	User string `json:"user,omitempty"`
 	// Mention is what a message there mentions, as the provider writes it: the ID
@@ -21,9 +24,6 @@ type Delivery struct {
 	// was. A target that only shows things has 0 in both.
 	Calls  uint32 `json:"calls,omitempty"`
 	Called uint32 `json:"called,omitempty"`
-	// Stopped deliveries were queued when somebody answered: what is not posted
-	// yet is not posted any more.
-	Stopped bool `json:"stopped,omitempty"`
 	// Revision of the incident that the target shows; 0: nothing yet.
 	Revision uint64 `json:"revision"`
 	// State and Severity that the target shows, for providers that are told of
@@ -33,28 +33,28 @@ type Delivery struct {
 	// Ref is the provider's handle of what was posted: Slack's "channel/ts",
 	// PagerDuty's dedup key. Empty: nothing is known to be posted.
 	Ref string `json:"ref,omitempty"`
-	// Digest is true when Ref is a message that tells of many incidents.
-	Digest bool `json:"digest,omitempty"`
 	// Told is the sequence number of the last event that went into the thread.
 	Told uint64 `json:"told,omitempty"`
 	// More is true when the target shows the incident, but not yet all of it: its
 	// thread still has to be told.
 	More bool `json:"more,omitempty"`
+	// Digest is true when Ref is a message that tells of many incidents.
+	Digest bool `json:"digest,omitempty"`
 	// Since is when the target began to lag; it means nothing while it does not.
 	Since time.Time `json:"since"`
 	// DeliveredAt is when the target was last brought up to date.
 	DeliveredAt time.Time `json:"deliveredAt,omitzero"`
-	// Attempts counts the failures since the last success.
-	Attempts uint32 `json:"attempts,omitempty"`
 	// Error is the last failure, in the provider's own words, without secrets.
 	Error string `json:"error,omitempty"`
+	// Attempts counts the failures since the last success.
+	Attempts uint32 `json:"attempts,omitempty"`
 	// Failed deliveries met a permanent error: they are not tried again until
 	// the incident's state changes or the configuration is reloaded.
 	Failed bool `json:"failed,omitempty"`
-	// FailedRevision is the StateRevision at which Failed was set.
-	FailedRevision uint64 `json:"failedRevision,omitempty"`
 	// Alarmed deliveries lag, or failed, and the alarm was raised about it.
 	Alarmed bool `json:"alarmed,omitempty"`
+	// FailedRevision is the StateRevision at which Failed was set.
+	FailedRevision uint64 `json:"failedRevision,omitempty"`
 	// Next is when the next try is due; zero: at once.
 	Next time.Time `json:"next,omitzero"`
 }
@@ -74,10 +74,11 @@ func (d *Delivery) Lags(i *Incident) bool {
 	if d.Stopped && d.Ref == "" {
 		return false
 	}
-	if d.Revision >= d.Want(i) && !d.More && d.Called >= d.Calls {
+	shown := d.Revision >= d.Want(i) && !d.More
+	if shown && d.Called >= d.Calls {
 		return false
 	}
-	if i.Quiet() && (d.Ref == "" || !d.Detail) {
+	if i.Quiet() && (shown || d.Ref == "" || !d.Detail) {
 		return false
 	}
 	return !d.Failed || d.FailedRevision < i.StateRevision

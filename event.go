@@ -30,6 +30,8 @@ const (
 	EventCalled EventKind = "called"
 	// EventNobody: a step reached nobody, and why.
 	EventNobody EventKind = "nobody"
+	// EventSkipped: a step does not apply to the incident.
+	EventSkipped EventKind = "skipped"
 	// EventLastResort: a policy has run out of steps.
 	EventLastResort EventKind = "last_resort"
 	// EventStopped: calls that were queued are not made any more.
@@ -78,7 +80,7 @@ func (e *Event) Loud() bool {
 // a chat thread need not repeat.
 func (e *Event) Internal() bool {
 	switch e.Kind {
-	case EventOpened, EventDelivered, EventDeliveryFailed, EventAlertLate:
+	case EventOpened, EventDelivered, EventDeliveryFailed, EventAlertLate, EventSkipped:
 		return true
 	default:
 		return false

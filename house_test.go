@@ -39,11 +39,18 @@ var homes = []struct {
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, false},
 	{"github.com/slack-go", []string{"notifiers/slack/..."}, false},
 	{"github.com/PagerDuty", []string{"notifiers/pagerduty/..."}, false},
+	{"github.com/wneessen/go-mail", []string{"notifiers/email/..."}, false},
+	{"github.com/emersion", []string{"notifiers/email/smtptest"}, false},
+	{"github.com/arran4/golang-ical", []string{"escalation/oncall/ical"}, false},
 }
 
 // innerEdges are the imports of a package further down in its own folder.
 var innerEdges = [][2]string{
 	{"escalation", "escalation/oncall"},
+	{"escalation/watch", "escalation"},
+	{"escalation/watch", "escalation/oncall"},
+	{"escalation/feed", "escalation/oncall"},
+	{"escalation/oncall/ical", "escalation/oncall"},
 	{"router/stream", "router/stream/internal/worker"},
 }
 

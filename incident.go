@@ -84,6 +84,8 @@ type Incident struct {
 	// do not page.
 	Firing     uint32 `json:"firing"`
 	Suppressed uint32 `json:"suppressed,omitempty"`
+	// Reopened counts how often the incident fired again after it was resolved.
+	Reopened uint32 `json:"reopened,omitempty"`
 	// Suppression is the cause to show while the incident is Quiet: that of the
 	// alert that was suppressed last.
 	Suppression *Suppression `json:"suppression,omitempty"`
@@ -92,8 +94,6 @@ type Incident struct {
 	Muted string `json:"muted,omitempty"`
 	// Truncated is the number of alerts that the sender last said it left out.
 	Truncated uint64 `json:"truncated,omitempty"`
-	// Reopened counts how often the incident fired again after it was resolved.
-	Reopened uint32 `json:"reopened,omitempty"`
 	// Flips holds the times of the latest changes between firing and resolved,
 	// for flap detection, oldest first.
 	Flips []time.Time `json:"flips,omitempty"`

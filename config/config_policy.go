@@ -145,6 +145,6 @@ type SMTP struct {
 	TLS string `yaml:"tls" default:"starttls" example:"implicit" jsonschema:"enum=starttls,enum=implicit,enum=none"`
 	// How long sending one message may take.
 	Timeout Duration `yaml:"timeout" default:"10s" example:"20s"`
-	// Messages a second. 0: no limit.
+	// Messages a second and address. 0: no limit.
 	RateLimit float64 `yaml:"rate_limit" default:"10" example:"2"`
 }

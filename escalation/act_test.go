@@ -72,8 +72,11 @@ func TestActionsWithoutAnIDAreIdempotentWhereTheStateSays(t *testing.T) {
 		id := h.open(tocsin.Critical, "page")
 		until := time.Now().Add(time.Hour)
 		for _, a := range []tocsin.Action{
-			{Kind: tocsin.ActAcknowledge}, {Kind: tocsin.ActAddResponder, User: "cy"}, {Kind: tocsin.ActSeverity, Severity: tocsin.Info},
-			{Kind: tocsin.ActSnooze, Until: until}, {Kind: tocsin.ActResolve, Force: true},
+			{Kind: tocsin.ActAcknowledge},
+			{Kind: tocsin.ActAddResponder, User: "cy"},
+			{Kind: tocsin.ActSeverity, Severity: tocsin.Info},
+			{Kind: tocsin.ActSnooze, Until: until},
+			{Kind: tocsin.ActResolve, Force: true},
 		} {
 			a.By = "ana"
 			h.act(id, a)
@@ -169,8 +172,13 @@ func TestUnknownActions(t *testing.T) {
 		id := h.open(tocsin.Critical, "page")
 		require.ErrorIs(t, h.errorOf("nope", tocsin.Action{Kind: tocsin.ActNote, Text: "x", By: "ana"}), tocsin.ErrNotFound)
 		for _, a := range []tocsin.Action{
-			{Kind: "explode"}, {Kind: tocsin.ActNote}, {Kind: tocsin.ActMerge, Into: "nope"}, {Kind: tocsin.ActSeverity, Severity: "bad"},
-			{Kind: tocsin.ActReassign}, {Kind: tocsin.ActReassign, Policy: "nope"}, {Kind: tocsin.ActAddResponder, Schedule: "nope"},
+			{Kind: "explode"},
+			{Kind: tocsin.ActNote},
+			{Kind: tocsin.ActMerge, Into: "nope"},
+			{Kind: tocsin.ActSeverity, Severity: "bad"},
+			{Kind: tocsin.ActReassign},
+			{Kind: tocsin.ActReassign, Policy: "nope"},
+			{Kind: tocsin.ActAddResponder, Schedule: "nope"},
 		} {
 			a.By = "ana"
 			require.ErrorIs(t, h.errorOf(id, a), tocsin.ErrInvalid, "%+v", a)

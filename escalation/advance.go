@@ -139,7 +139,7 @@ func (d *desk) step(p *Policy, n int) bool {
 	s := &p.Steps[n]
 	name := fmt.Sprintf("step %d of %s", n+1, p.Name)
 	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, d.inc.Severity) {
-		d.line(tocsin.EventNobody, "", "%s is not for severity %s; going on at once", name, d.inc.Severity)
+		d.line(tocsin.EventSkipped, "", "%s is not for severity %s; going on at once", name, d.inc.Severity)
 		return false
 	}
 	crew := d.muster(p, s)

@@ -90,7 +90,7 @@ func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *toc
 	n.MayBePosted = d.isUnclear(k)
 	start := time.Now()
 	call, cancel := d.call(ctx)
-	r, err := t.Notifier.Deliver(call, n)
+	r, err := tell(call, t.Notifier, n)
 	cancel()
 	d.metrics.seconds.WithLabelValues(kind(t.Key)).Observe(time.Since(start).Seconds())
 	if err != nil {
@@ -102,6 +102,17 @@ func (d *Dispatcher) deliver(ctx context.Context, k delivery, t Target, inc *toc
 		r.Called = del.Calls
 	}
 	return d.save(ctx, k, r)
+}
+
+func tell(ctx context.Context, to Notifier, n tocsin.Notice) (tocsin.Receipt, error) {
+	if !stray(&n.Delivery) {
+		return to.Deliver(ctx, n)
+	}
+	if s, ok := to.(Stopper); ok {
+		return s.DeliverStopped(ctx, n)
+	}
+	i := n.Incident
+	return tocsin.Receipt{Revision: i.Revision, State: i.State, Severity: i.Severity, Text: "not sent: somebody has answered"}, nil
 }
 
 // call bounds one call to a provider. A call that is under way when ctx ends

@@ -28,6 +28,15 @@ type Digester interface {
 	DeliverDigest(ctx context.Context, n tocsin.DigestNotice) (tocsin.Receipt, error)
 }
 
+// Stopper is a Notifier that can tell what is to be done when somebody answered
+// while it was not known whether the message was posted. Of other notifiers
+// nothing is asked then.
+type Stopper interface {
+	// DeliverStopped brings what an earlier attempt may have left up to date,
+	// and posts nothing.
+	DeliverStopped(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error)
+}
+
 // Target is a place to notify.
 type Target struct {
 	// Key is Delivery.Target.

@@ -2,6 +2,7 @@ package notifiers_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -38,6 +39,19 @@ type world struct {
 	d     atomic.Pointer[notifiers.Dispatcher]
 	stop  func()
 	ahead []tocsin.Ahead
+	mails mailer
+}
+
+// mailer is a notifier that cannot look anything up; its first attempt ends
+// unclear.
+type mailer struct{ sent atomic.Int32 }
+
+// Deliver counts.
+func (m *mailer) Deliver(_ context.Context, n tocsin.Notice) (tocsin.Receipt, error) {
+	if m.sent.Add(1) == 1 {
+		return tocsin.Receipt{}, tocsin.Unclear(errors.New("the connection broke"))
+	}
+	return tocsin.Receipt{Ref: n.Incident.ID, Revision: n.Incident.Revision, State: n.Incident.State}, nil
 }
 
 // bubble runs a test in a bubble, with a dispatcher that is started when fn is.
@@ -74,6 +88,7 @@ func (w *world) start() {
 	targets := []notifiers.Target{
 		{Key: dm, Notifier: c.Person(ana), Provider: "slack", PerSecond: 1, Thread: true, LookAfter: settles},
 		{Key: room, Notifier: c.Channel("#incidents"), Provider: "slack", PerSecond: 1, Thread: true, LookAfter: settles},
+		{Key: "mail:@ana", Notifier: &w.mails},
 		{Key: pdt, Notifier: pagerduty.New(pagerduty.Config{RoutingKey: "0123456789abcdef0123456789abcdef", Transport: w.pd.Transport()})},
 	}
 	d, err := notifiers.New(targets, notifiers.Options{
@@ -216,7 +231,7 @@ func TestAnAckFollowsAPageOfUnknownOutcome(t *testing.T) {
 			bubble(t, func(w *world) {
 				w.slack.Fault(slacktest.Fault{Method: "chat.postMessage", DropAfter: arrived, BlackHole: !arrived, Count: 1})
 				w.pd.Fail(pagerdutytest.Fault{Drop: true})
-				w.call("k7f3q9", dm, pdt)
+				w.call("k7f3q9", dm, pdt, "mail:@ana")
 				time.Sleep(100 * time.Millisecond)
 				w.ack("k7f3q9")
 				if restart {
@@ -231,6 +246,7 @@ func TestAnAckFollowsAPageOfUnknownOutcome(t *testing.T) {
 				} else {
 					assert.Zero(w, w.slack.Count(ana), "restart: %v", restart)
 				}
+				assert.Equal(w, int32(1), w.mails.sent.Load(), "a mail that cannot be looked for is not sent again")
 				for _, i := range w.pd.Incidents("") {
 					assert.Equal(w, pagerdutytest.Acknowledged, i.Status, "PagerDuty goes on calling")
 				}

@@ -433,7 +433,9 @@ func TestPersonResolvesWhatStillFires(t *testing.T) {
 	a := alert("NodeDown", "us", "a")
 	h.send(h.fires(a))
 	id := h.only().ID
-	h.act(id, func(inc *tocsin.Incident) (tocsin.Event, bool) { return inc.Resolve("ana", "resolved by ana", h.clock.Now()) })
+	h.act(id, func(inc *tocsin.Incident) (tocsin.Event, bool) {
+		return inc.Resolve("ana", "resolved by ana", h.clock.Now())
+	})
 	h.send(h.fires(a)) // a repeat
 	h.sweep()
 	assert.Equal(t, tocsin.Resolved, h.only().State, "a repeat is not news")

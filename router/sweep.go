@@ -59,6 +59,9 @@ func (r *Rules) due(inc *tocsin.Incident, now time.Time) bool {
 	if !inc.Open() {
 		return r.archivable(inc, now)
 	}
+	if inc.Kind == tocsin.KindNotice {
+		return false // it has its one target, and whoever opened it ends it
+	}
 	if inc.Flapping {
 		return now.Sub(inc.Flips[len(inc.Flips)-1]) >= r.timing.FlapSettle
 	}

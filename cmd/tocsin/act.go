@@ -152,8 +152,8 @@ func confirm(err error, forced bool) error {
 
 type snoozeCmd struct {
 	ID    string          `arg:"" help:"The incident."`
-	For   config.Duration `placeholder:"2h" xor:"end" required:"" help:"For how long: 90m, 2h, 1d."`
-	Until string          `placeholder:"TIME" xor:"end" required:"" help:"Or until when: 2026-01-05T09:00, 09:00, or RFC 3339."`
+	For   config.Duration `placeholder:"2h" xor:"end" help:"For how long: 90m, 2h, 1d."`
+	Until string          `placeholder:"TIME" xor:"end" help:"Or until when: 2026-01-05T09:00, 09:00, or RFC 3339."`
 	Note  string          `help:"What to write beside it on the timeline."`
 	zoneFlags
 	actFlags
@@ -169,6 +169,9 @@ func (c *snoozeCmd) Run(ctx context.Context, e *env) error {
 	loc, err := c.location()
 	if err != nil {
 		return err
+	}
+	if c.Until == "" && c.For == 0 {
+		return wrongUse("say until when: --for 2h, or --until TIME")
 	}
 	now := time.Now()
 	until, err := when("--until", c.Until, now, loc, now.Add(c.For.Std()))
@@ -211,9 +214,9 @@ func (c *escalateCmd) Run(ctx context.Context, e *env) error {
 
 type reassignCmd struct {
 	ID       string `arg:"" help:"The incident."`
-	To       string `xor:"whom" required:"" placeholder:"USER" help:"To a person."`
-	Schedule string `xor:"whom" required:"" placeholder:"NAME" help:"To whoever is on call on a schedule."`
-	Policy   string `xor:"whom" required:"" placeholder:"NAME" help:"To another policy, from its first step."`
+	To       string `xor:"whom" placeholder:"USER" help:"To a person."`
+	Schedule string `xor:"whom" placeholder:"NAME" help:"To whoever is on call on a schedule."`
+	Policy   string `xor:"whom" placeholder:"NAME" help:"To another policy, from its first step."`
 	Note     string `help:"Why; it is written on the timeline."`
 	actFlags
 }
@@ -225,6 +228,9 @@ func (reassignCmd) Help() string {
 
 // Run reassigns.
 func (c *reassignCmd) Run(ctx context.Context, e *env) error {
+	if c.To+c.Schedule+c.Policy == "" {
+		return wrongUse("say to whom: --to USER, --schedule NAME or --policy NAME")
+	}
 	a := tocsin.Action{Kind: tocsin.ActReassign, User: c.To, Schedule: c.Schedule, Policy: c.Policy, Text: c.Note}
 	return c.act(ctx, e, c.ID, a)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/config"
 )
 
 type onCallVerifyCmd struct {
@@ -85,24 +86,12 @@ func printCoverage(w io.Writer, a coverageAnswer, loc *time.Location) {
 	const utc = "2006-01-02T15:04:05Z"
 	for i := range a.Uncovered {
 		u := &a.Uncovered[i]
-		fmt.Fprintf(w, "NOT COVERED from %s to %s (%s)\n", at(u.From, loc), at(u.To, loc), lasting(u.To.Sub(u.From)))
+		fmt.Fprintf(w, "NOT COVERED from %s to %s (%s)\n", at(u.From, loc), at(u.To, loc), config.Duration(u.To.Sub(u.From)))
 		fmt.Fprintf(w, "  in UTC from %s to %s\n", u.From.UTC().Format(utc), u.To.UTC().Format(utc))
 		fmt.Fprintf(w, "  policy %s, severity %s\n", printable(u.Policy), u.Severity)
 		for _, why := range u.Why {
 			fmt.Fprintf(w, "    %s\n", printable(why))
 		}
-	}
-}
-
-// lasting is a length of time for people: "36h", "2d 12h".
-func lasting(d time.Duration) string {
-	switch {
-	case d < 48*time.Hour:
-		return d.String()
-	case d%(24*time.Hour) == 0:
-		return fmt.Sprintf("%dd", d/(24*time.Hour))
-	default:
-		return fmt.Sprintf("%dd %s", d/(24*time.Hour), d%(24*time.Hour))
 	}
 }
 

@@ -120,23 +120,23 @@ func TestSnoozeFor(t *testing.T) {
 func TestActionsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"snooze k7f3q9":                          "--for",
+		"snooze k7f3q9":                          "say until when",
 		"snooze k7f3q9 --for 2h --until 09:00":   "can't be used together",
 		"snooze k7f3q9 --for 2x":                 "unknown unit",
 		"snooze k7f3q9 --until 2020-01-01":       "is over",
 		"snooze k7f3q9 --until later":            "is not a time",
-		"escalate k7f3q9 --step=-1":             "the first step is 1",
+		"escalate k7f3q9 --step=-1":              "the first step is 1",
 		"escalate k7f3q9 --step 1 --to bo":       "leave it out",
 		"escalate k7f3q9 --to bo --policy x":     "can't be used together",
-		"reassign k7f3q9":                        "--to",
+		"reassign k7f3q9":                        "say to whom",
 		"add-responder k7f3q9":                   "name one",
 		"note k7f3q9":                            "<text>",
 		"merge k7f3q9":                           "--into",
 		"severity k7f3q9 loud":                   "critical",
 		"override add --user bo --for 2h":        "--schedule",
-		"override add --schedule p --user bo":    "--to",
+		"override add --schedule p --user bo":    "say until when",
 		"swap request --schedule p --for 1h":     "--replaces",
-		"timeoff add --user ana --from 1.5.2026": "--to",
+		"timeoff add --user ana --from 1.5.2026": "is not a time",
 		"oncall verify --weeks 0":                "at least 1",
 		"oncall --at noon":                       "is not a time",
 		"oncall --at 09:00 --from 10:00":         "can't be used together",
@@ -259,7 +259,7 @@ func TestVerifyAndFairness(t *testing.T) {
 	assert.Equal(t, "from=2026-03-01T23%3A00%3A00Z&to=2026-04-26T22%3A00%3A00Z", s.asked[0].query, "8 weeks on the wall clock")
 	s.answers["/api/v1/oncall/coverage"] = `{"from": "2026-03-02T00:00:00Z", "to": "2026-04-27T00:00:00Z", "uncovered": [
 		{"policy": "platform", "severity": "warning", "from": "2026-03-29T00:30:00Z", "to": "2026-03-29T01:00:00Z", "why": ["step 1: nobody is on call on primary", "last resort: boss is away"]}]}`
-	assert.Equal(t, `NOT COVERED from Sun 2026-03-29 01:30 CET to Sun 2026-03-29 03:00 CEST (30m0s)
+	assert.Equal(t, `NOT COVERED from Sun 2026-03-29 01:30 CET to Sun 2026-03-29 03:00 CEST (30m)
   in UTC from 2026-03-29T00:30:00Z to 2026-03-29T01:00:00Z
   policy platform, severity warning
     step 1: nobody is on call on primary

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,9 @@ import (
 )
 
 // timeOffID names the feed of a person's absences.
-func timeOffID(c *config.TimeOffCalendar, n int) string { return fmt.Sprintf("time off/%s/%d", c.User, n) }
+func timeOffID(c *config.TimeOffCalendar, n int) string {
+	return fmt.Sprintf("time off/%s/%d", c.User, n)
+}
 
 // wireFeeds makes the feeds that a configuration names.
 func wireFeeds(cfg *config.Config, log *slog.Logger) []feed.Source {
@@ -35,7 +38,7 @@ func wireFeeds(cfg *config.Config, log *slog.Logger) []feed.Source {
 			case l.Feed != nil:
 				out = append(out, calendarSource(fetcher, id, l.Feed.URL.Reveal(), time.Duration(l.Feed.Every), zone(s.TimeZone), find, log))
 			case l.PagerDutySchedule != "":
-				out = append(out, pagerdutySource(cfg, id, l.PagerDutySchedule))
+				out = append(out, pagerdutySource(cfg, id, l.PagerDutySchedule, log))
 			}
 		}
 	}
@@ -66,32 +69,51 @@ func people(cfg *config.Config) []ical.Person {
 }
 
 func calendarSource(f *ical.Fetcher, id, url string, every time.Duration, loc *time.Location, find func(ical.Event) (string, bool), log *slog.Logger) feed.Source {
+	said := sayer{log: log.With("calendar", id)}
 	return feed.Source{ID: id, Every: every, Fetch: func(ctx context.Context, from, to time.Time) ([]oncall.Span, error) {
 		body, err := f.Fetch(ctx, url)
 		if err != nil {
 			return nil, err
 		}
-		return spansOf(body, loc, from, to, find, log.With("calendar", id))
+		return spansOf(body, loc, from, to, find, &said)
 	}}
 }
 
+// sayer warns of what is left out of a calendar, once for as long as it stays
+// the same. It is used by one goroutine at a time.
+type sayer struct {
+	log  *slog.Logger
+	last string
+}
+
+func (s *sayer) warn(problems []string) {
+	text := strings.Join(problems, "; ")
+	if text != "" && text != s.last {
+		s.log.Warn("not everything of a calendar can be used", "problems", text)
+	}
+	s.last = text
+}
+
 // spansOf reads a calendar's events as shifts, and says what it leaves out.
-func spansOf(body []byte, loc *time.Location, from, to time.Time, find func(ical.Event) (string, bool), log *slog.Logger) ([]oncall.Span, error) {
+func spansOf(body []byte, loc *time.Location, from, to time.Time, find func(ical.Event) (string, bool), said *sayer) ([]oncall.Span, error) {
 	cal, err := ical.Read(bytes.NewReader(body), loc, from, to)
 	if err != nil {
 		return nil, err
 	}
+	var problems []string
 	for _, p := range cal.Problems {
-		log.Warn("an event of a calendar cannot be used", "problem", p)
+		problems = append(problems, p.Error())
 	}
 	spans, unknown := ical.Spans(cal.Events, find)
-	if len(unknown) > 0 {
-		log.Warn("events of a calendar name nobody who is known", "events", strings.Join(unknown, ", "))
+	for _, title := range unknown {
+		problems = append(problems, fmt.Sprintf("%q names nobody who is known", title))
 	}
+	said.warn(problems)
 	return spans, nil
 }
 
-func pagerdutySource(cfg *config.Config, id, schedule string) feed.Source {
+func pagerdutySource(cfg *config.Config, id, schedule string, log *slog.Logger) feed.Source {
+	said := sayer{log: log.With("pagerduty_schedule", schedule)}
 	rest := pagerduty.NewREST(pagerduty.RESTConfig{
 		Token: cfg.PagerDuty.APIToken.Reveal(), APIURL: cfg.PagerDuty.APIURL, Timeout: time.Duration(cfg.PagerDuty.Timeout),
 	})
@@ -107,17 +129,23 @@ func pagerdutySource(cfg *config.Config, id, schedule string) feed.Source {
 			return nil, err
 		}
 		var spans []oncall.Span
+		var unknown []string
 		for _, c := range list {
 			if name := users[c.UserID]; name != "" {
 				spans = append(spans, oncall.Span{User: name, From: c.From, To: c.To})
+			} else if line := fmt.Sprintf("%s (%s) is nobody's pagerduty_user", c.UserID, c.UserName); !slices.Contains(unknown, line) {
+				unknown = append(unknown, line)
 			}
 		}
+		said.warn(unknown)
 		return spans, nil
 	}}
 }
 
 // calendarSpan is how much of a calendar file is read.
-func calendarSpan(now time.Time) (from, to time.Time) { return now.AddDate(-1, 0, 0), now.AddDate(3, 0, 0) }
+func calendarSpan(now time.Time) (from, to time.Time) {
+	return now.AddDate(-1, 0, 0), now.AddDate(3, 0, 0)
+}
 
 // readOutside reads the calendar files, and takes what the feeds last said;
 // spans may be nil where there are none.
@@ -140,7 +168,7 @@ func readOutside(cfg *config.Config, spans func(id string) []oncall.Span, now ti
 			case l.CalendarFile != "":
 				body, err := os.ReadFile(l.CalendarFile)
 				if err == nil {
-					out.spans[id], err = spansOf(body, zone(s.TimeZone), from, to, ical.Finder(people(cfg)), log.With("calendar", l.CalendarFile))
+					out.spans[id], err = spansOf(body, zone(s.TimeZone), from, to, ical.Finder(people(cfg)), &sayer{log: log.With("calendar", l.CalendarFile)})
 				}
 				if err != nil {
 					return out, fmt.Errorf("%s: %w", l.Pos, err)

@@ -41,7 +41,8 @@ type personFlags struct {
 // putOverride makes an override and says what it does.
 func putOverride(ctx context.Context, e *env, c *client, f outputFlag, o tocsin.Override, loc *time.Location) error {
 	var made tocsin.Override
-	if err := c.do(ctx, http.MethodPost, "/api/v1/overrides", o, &made); err != nil {
+	// The same one twice is one, so a broken connection is no trouble.
+	if err := c.repeat(ctx, http.MethodPost, "/api/v1/overrides", o, &made); err != nil {
 		return err
 	}
 	return f.print(e.out, made, func(w io.Writer) { fmt.Fprintln(w, describe(&made, loc)) })

@@ -104,8 +104,8 @@ func civil(t time.Time) time.Time {
 // spanFlags name a span of time by its start and its end or its length.
 type spanFlags struct {
 	From string          `placeholder:"TIME" help:"From when: 2026-01-05T09:00, 2026-01-05, 09:00, now, +2h, or RFC 3339. Default: now."`
-	To   string          `placeholder:"TIME" xor:"end" required:"" help:"Until when, written as --from is: a time of day is the next one behind it, +8h is counted from it."`
-	For  config.Duration `placeholder:"8h" xor:"end" required:"" help:"Or for how long: 90m, 8h, 2w."`
+	To   string          `placeholder:"TIME" xor:"end" help:"Until when, written as --from is: a time of day is the next one behind it, +8h is counted from it."`
+	For  config.Duration `placeholder:"8h" xor:"end" help:"Or for how long: 90m, 8h, 2w."`
 	zoneFlags
 }
 
@@ -115,6 +115,9 @@ func (f *spanFlags) span(now time.Time) (from, to time.Time, loc *time.Location,
 	}
 	if from, err = when("--from", f.From, now, loc, now); err != nil {
 		return from, to, loc, err
+	}
+	if f.To == "" && f.For == 0 {
+		return from, to, loc, wrongUse("say until when: --for 8h, or --to TIME")
 	}
 	if to, err = when("--to", f.To, from, loc, from.Add(f.For.Std())); err != nil {
 		return from, to, loc, err

@@ -178,7 +178,7 @@ func emailTarget(cfg *config.Config, key, to string, loc *time.Location) notifie
 		Username: cfg.SMTP.Username, Password: cfg.SMTP.Password.Reveal(),
 		Timeout: time.Duration(cfg.SMTP.Timeout), Location: loc,
 	})
-	return notifiers.Target{Key: key, Notifier: n, Lane: "email", Provider: "email", PerSecond: cfg.SMTP.RateLimit, Burst: 5, Thread: true}
+	return notifiers.Target{Key: key, Notifier: n, PerSecond: cfg.SMTP.RateLimit, Burst: 5, Thread: true}
 }
 
 func wireSlack(cfg *config.Config) *slack.Client {

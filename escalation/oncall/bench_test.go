@@ -73,3 +73,13 @@ func BenchmarkAt(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkWho(b *testing.B) {
+	s := fifty(b)[0]
+	at := time.Date(2026, 11, 22, 8, 30, 0, 0, time.UTC)
+	for b.Loop() {
+		if len(s.Shifts(nil, at, at.Add(1))) != 2 {
+			b.Fatal("there are the shift and its shadow")
+		}
+	}
+}

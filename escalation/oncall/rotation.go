@@ -89,7 +89,10 @@ func flatten(spans []Span) []Span {
 
 // clip returns the parts of spans, in order, that are in a set.
 func clip(spans []Span, set Set) []Span {
-	var out []Span
+	if len(spans) == 0 || len(set) == 0 {
+		return nil
+	}
+	out := make([]Span, 0, len(spans)+len(set)) // a part ends where one of them does
 	for len(spans) > 0 && len(set) > 0 {
 		s := Span{spans[0].User, later(spans[0].From, set[0].From), earlier(spans[0].To, set[0].To)}
 		if s.From.Before(s.To) {

@@ -30,19 +30,26 @@ func (s *Schedule) Shifts(overrides []tocsin.Override, from, to time.Time) []toc
 	}
 	cs := &clocks{from: from, to: to}
 	ch := s.changes(overrides, from, to)
-	out := s.own(cs, ch)
-	extra := s.extra(cs, ch)
+	own, extra := s.own(cs, ch), s.extra(cs, ch)
 	if len(extra) == 0 {
-		return out
+		return own
 	}
-	out = append(out, extra...)
-	slices.SortStableFunc(out, func(a, b tocsin.Shift) int { return a.From.Compare(b.From) })
-	return out
+	slices.SortStableFunc(extra, func(a, b tocsin.Shift) int { return a.From.Compare(b.From) })
+	out := make([]tocsin.Shift, 0, len(own)+len(extra))
+	for len(own) > 0 && len(extra) > 0 {
+		if extra[0].From.Before(own[0].From) {
+			out, extra = append(out, extra[0]), extra[1:]
+		} else {
+			out, own = append(out, own[0]), own[1:]
+		}
+	}
+	return append(append(out, own...), extra...)
 }
 
 // At returns the shifts in force at an instant: the one of the schedule's own
 // line, a gap too, and the Extra ones. They are whole, but for ends more than a
-// year away.
+// year away. Who it is, whole or not, Shifts(overrides, t, t.Add(1)) says at a
+// fraction of the cost.
 func (s *Schedule) At(overrides []tocsin.Override, t time.Time) []tocsin.Shift {
 	t = t.Round(0)
 	for around := 8 * 24 * time.Hour; ; around *= 4 {
@@ -126,7 +133,7 @@ func (s *Schedule) own(cs *clocks, ch *changes) []tocsin.Shift {
 	rest, most := make([][]Span, len(s.line)), 0
 	for i := range s.line {
 		rest[i] = s.covers(&s.line[i], cs)
-		most = max(most, len(rest[i]))
+		most += len(rest[i])
 	}
 	users := make([]string, len(s.line))
 	out := make([]tocsin.Shift, 0, most+1)

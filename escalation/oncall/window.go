@@ -39,9 +39,10 @@ func WindowSpans(windows []Window, loc *time.Location, from, to time.Time) Set {
 }
 
 func windowSpans(windows []Window, c *clock, from, to time.Time) Set {
-	var found Set
 	// A window ends at most a day after it began, and the clock may jump for one.
 	first := floor(c.civil(from), dayMinutes) - 2
+	days := floor(c.civil(to), dayMinutes) - first + 2
+	found := make(Set, 0, int(days)*len(windows))
 	sorted := true
 	for day := first; c.instant(day * dayMinutes).Before(to); day++ {
 		for _, w := range windows {

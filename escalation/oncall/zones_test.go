@@ -143,3 +143,16 @@ func wrongHandoff(at, want, before time.Time) string {
 	}
 	return ""
 }
+
+// TestBeyondTheTables: from 2038 on zones are rules only, which package time reads
+// in another way, and wrongly on the last day of a leap year.
+func TestBeyondTheTables(t *testing.T) {
+	t.Parallel()
+	madrid := zone(t, "Europe/Madrid")
+	s := compile(t, oncall.Spec{Location: madrid, Layers: []oncall.Layer{{Name: "l", Rotation: weekly("ana", "bo")}}})
+	shifts := s.Shifts(nil, at(t, "2040-10-01 00:00", madrid), at(t, "2049-02-01 00:00", madrid))
+	require.Len(t, shifts, 436)
+	for _, sh := range shifts[1:] {
+		require.Equal(t, "Mon 09:00", sh.From.Format("Mon 15:04"), "%s", sh.From)
+	}
+}

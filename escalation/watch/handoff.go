@@ -31,8 +31,10 @@ func (w *Watch) keepOutgoing(ctx context.Context, s *Schedule, was *told, overri
 		return err
 	}
 	seed := tocsin.NewSeed()
-	n := notice{to: next.User, ask: true, title: fmt.Sprintf("Your shift on %s begins at %s", s.Name(), stamp(sh.To, s)),
-		text: fmt.Sprintf("%s stays on call until you acknowledge, at most until %s.", sh.User, stamp(o.To, s))}
+	n := notice{
+		to: next.User, ask: true, title: fmt.Sprintf("Your shift on %s begins at %s", s.Name(), stamp(sh.To, s)),
+		text: fmt.Sprintf("%s stays on call until you acknowledge, at most until %s.", sh.User, stamp(o.To, s)),
+	}
 	plan := w.plan.Load()
 	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		inc := w.incident(plan, s, n, now)

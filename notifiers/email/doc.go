@@ -6,8 +6,10 @@
 // when its state changes, and when somebody is to be called again.
 //
 // A mail that was sent once cannot be changed or looked up, so a repeat after an
-// unclear outcome bears the Message-ID of the first try: servers and programs that drop
-// equal Message-IDs show it once, the others twice. News is never given the Message-ID of an older mail.
+// unclear outcome bears the Message-ID of the first try: servers and programs
+// that drop equal Message-IDs show it once, the others twice. News is not given
+// the Message-ID of an older mail; to know of a raised severity after an unclear
+// first mail, the target needs its events (notifiers.Target.Thread).
 //
 // go-mail composes the mails, and its SMTP client speaks to the server. Its
 // high-level client is not used: it does not end with a context once it has

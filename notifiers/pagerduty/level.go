@@ -2,6 +2,7 @@ package pagerduty
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -80,6 +81,12 @@ func next(n *tocsin.Notice) step {
 	default:
 		return told
 	}
+}
+
+// DeliverStopped is Deliver, which triggers nothing of a stopped delivery and
+// acknowledges what an earlier attempt may have triggered.
+func (p *Notifier) DeliverStopped(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error) {
+	return p.Deliver(ctx, n)
 }
 
 // renew ends what is acknowledged in PagerDuty, so that the trigger after it

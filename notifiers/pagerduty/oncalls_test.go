@@ -33,7 +33,7 @@ func entry(user, schedule, policy string, level int, start, end time.Time) pager
 
 func onCalls(t *testing.T, s *pagerdutytest.Server, schedule string, from, to time.Time) ([]string, error) {
 	t.Helper()
-	calls, err := pagerduty.NewREST(pagerduty.RESTConfig{Token: apiToken, Transport: s.RESTTransport()}).OnCalls(t.Context(), schedule, from, to)
+	calls, err := pagerduty.NewREST(pagerduty.RESTConfig{Token: apiToken, Transport: s.Transport()}).OnCalls(t.Context(), schedule, from, to)
 	var out []string
 	for _, c := range calls {
 		require.Equal(t, time.UTC, c.From.Location())

@@ -84,6 +84,11 @@ func (ch *Channel) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 	return ch.deliverThread(ctx, &n)
 }
 
+// DeliverStopped is Deliver, which posts nothing of a stopped delivery.
+func (ch *Channel) DeliverStopped(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error) {
+	return ch.Deliver(ctx, n)
+}
+
 // deliverMessage updates the incident's message or posts it.
 func (ch *Channel) deliverMessage(ctx context.Context, n *tocsin.Notice) (tocsin.Receipt, error) {
 	at, note := shown(n), ""

@@ -154,6 +154,12 @@ func (w *Notifier) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 	return done, nil
 }
 
+// DeliverStopped is Deliver, which sends nothing of a stopped delivery while the
+// incident is open.
+func (w *Notifier) DeliverStopped(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error) {
+	return w.Deliver(ctx, n)
+}
+
 // stopped tells nothing. An endpoint that an earlier attempt may have told hears
 // of the end.
 func stopped(n *tocsin.Notice, r tocsin.Receipt) tocsin.Receipt {

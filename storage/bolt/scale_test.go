@@ -15,7 +15,7 @@ import (
 )
 
 // mostEach bounds the bytes of live heap for an open incident with one alert.
-const mostEach = 1600
+const mostEach = 1500
 
 // heap is the live heap in bytes.
 func heap() int64 {

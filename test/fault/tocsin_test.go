@@ -58,6 +58,8 @@ type world struct {
 	pagerduty *pagerdutytest.Server
 	pdURL     string
 	extra     string // more configuration
+	// config makes the whole configuration; nil: the pipeline's.
+	config func(*world) string
 
 	cmd  *exec.Cmd
 	logs *lockedBuffer
@@ -114,6 +116,9 @@ func (w *world) configFile() string {
 	w.t.Helper()
 	file := filepath.Join(w.dir, "tocsin.yml")
 	text := fmt.Sprintf(configText, w.addr, w.data, w.slackURL, w.pdURL, routingKey, w.extra)
+	if w.config != nil {
+		text = w.config(w)
+	}
 	require.NoError(w.t, os.WriteFile(file, []byte(text), 0o600))
 	return file
 }
@@ -121,12 +126,18 @@ func (w *world) configFile() string {
 // start runs the binary, behind wrapper if there is one, until it is ready.
 func (w *world) start(wrapper ...string) {
 	w.t.Helper()
+	w.launch(wrapper...)
+	require.Eventually(w.t, func() bool { return w.status("/-/ready") == http.StatusOK }, 30*time.Second, 5*time.Millisecond,
+		"the program did not become ready")
+}
+
+// launch runs the binary and does not wait for anything.
+func (w *world) launch(wrapper ...string) {
+	w.t.Helper()
 	argv := append(wrapper, binary, "serve", "--config.file", w.configFile(), "--log.level", "debug")
 	w.cmd = exec.Command(argv[0], argv[1:]...)
 	w.cmd.Stdout, w.cmd.Stderr = w.logs, w.logs
 	require.NoError(w.t, w.cmd.Start())
-	require.Eventually(w.t, func() bool { return w.status("/-/ready") == http.StatusOK }, 30*time.Second, 5*time.Millisecond,
-		"the program did not become ready")
 }
 
 func (w *world) kill() {

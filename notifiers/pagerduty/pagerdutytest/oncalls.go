@@ -27,15 +27,6 @@ func (s *Server) SetOnCalls(calls ...OnCall) {
 	s.conf.OnCalls = slices.Clone(calls)
 }
 
-// RESTTransport returns what reaches the REST API without a socket: GET /oncalls
-// with its filters, its pages and its faults, and all else as Transport does.
-func (s *Server) RESTTransport() http.RoundTripper {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /oncalls", s.onCalls)
-	mux.Handle("/", s)
-	return transport{mux}
-}
-
 // restOnCall is an entry as PagerDuty sends it.
 type restOnCall struct {
 	User             restUser   `json:"user"`

@@ -26,7 +26,7 @@ func TestOnCallsForTheOfficialClient(t *testing.T) {
 	}
 	s.SetOnCalls(append(list, pagerdutytest.OnCall{User: pagerdutytest.Reference{ID: "PBO", Summary: "Bo"}})...)
 	client := pd.NewClient("token")
-	client.HTTPClient = &http.Client{Transport: s.RESTTransport()}
+	client.HTTPClient = &http.Client{Transport: s.Transport()}
 	list2, err := client.ListOnCallsWithContext(t.Context(), pd.ListOnCallOptions{
 		ScheduleIDs: []string{"P1"}, Since: now.Format(time.RFC3339), Until: now.AddDate(0, 0, 60).Format(time.RFC3339), Offset: 25,
 	})

@@ -124,19 +124,6 @@ func (s *Server) getIncident(w http.ResponseWriter, r *http.Request) {
 	restError(w, http.StatusNotFound, 2100, "Not Found")
 }
 
-func (s *Server) listOnCalls(w http.ResponseWriter, r *http.Request) {
-	if !s.authorized(w, r) {
-		return
-	}
-	calls := s.conf.OnCalls
-	if calls == nil {
-		calls = []OnCall{}
-	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"oncalls": calls, "limit": 25, "offset": 0, "more": false, "total": nil,
-	})
-}
-
 //go:embed page.html
 var pageHTML string
 

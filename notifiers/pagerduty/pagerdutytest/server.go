@@ -135,7 +135,7 @@ func New(c Config) *Server {
 	s.mux.HandleFunc("POST /v2/change/enqueue", s.enqueue)
 	s.mux.HandleFunc("GET /incidents", s.listIncidents)
 	s.mux.HandleFunc("GET /incidents/{id}", s.getIncident)
-	s.mux.HandleFunc("GET /oncalls", s.listOnCalls)
+	s.mux.HandleFunc("GET /oncalls", s.onCalls)
 	s.mux.HandleFunc("GET /{$}", s.page)
 	return s
 }
