@@ -69,7 +69,7 @@ func muster(p *Policy, s *Step, schedules map[string]*oncall.Schedule, overrides
 				c.nobody = append(c.nobody, fmt.Sprintf("schedule %s is not defined any more", to.Schedule))
 				continue
 			}
-			c.watch(d.At(overrides, at), to.Schedule, reach)
+			c.watch(d.Shifts(overrides, at, at.Add(1)), to.Schedule, reach)
 		default:
 			c.places = append(c.places, to)
 		}

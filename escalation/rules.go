@@ -98,11 +98,14 @@ func (s *Spec) people(p *Policy) (map[string]User, map[string][]string) {
 	return users, teams
 }
 
-// Policies returns the policies in the order of the configuration.
+// Policies returns the policies in the order of the configuration, each with
+// everybody among its users: an override may put anybody on call.
 func (r *Rules) Policies() []Policy {
 	out := make([]Policy, 0, len(r.order))
 	for _, name := range r.order {
-		out = append(out, *r.policies[name].policy)
+		p := *r.policies[name].policy
+		p.Users = r.spec.Users
+		out = append(out, p)
 	}
 	return out
 }

@@ -92,6 +92,9 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 	s := &stage{
 		slack: slacktest.New(slacktest.WithAutoCreate()), pagerduty: pagerdutytest.New(pagerdutytest.Config{}), out: out, started: time.Now(),
 	}
+	for id, name := range demoPeople {
+		s.slack.AddUser(slacktest.User{ID: id, Name: name, RealName: name})
+	}
 	if !c.Once {
 		s.pause = 3 * time.Second
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -10,8 +9,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
@@ -193,26 +192,26 @@ func reason(s *tocsin.Shift) string {
 
 // table prints rows in columns; those that are loud are red.
 func table(w io.Writer, header []string, rows [][]string, loud func(i int) bool) {
-	var b bytes.Buffer
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join(header, "\t"))
-	for _, r := range rows {
+	widths := make([]int, len(header))
+	all := append([][]string{header}, rows...)
+	for _, r := range all {
 		for n := range r {
-			r[n] = printable(r[n]) // a tab would begin another column
+			r[n] = printable(r[n])
+			widths[n] = max(widths[n], utf8.RuneCountInString(r[n]))
 		}
-		fmt.Fprintln(t, strings.Join(r, "\t"))
 	}
-	if err := t.Flush(); err != nil {
-		return // a buffer does not fail
-	}
-	n := -1
-	for line := range strings.Lines(b.String()) {
-		line = strings.TrimRight(line, " \n")
-		if n >= 0 && loud(n) {
+	var b strings.Builder
+	for i, r := range all {
+		b.Reset()
+		for n := range r {
+			b.WriteString(r[n])
+			b.WriteString(strings.Repeat(" ", widths[n]+2-utf8.RuneCountInString(r[n])))
+		}
+		line := strings.TrimRight(b.String(), " ")
+		if i > 0 && loud(i-1) {
 			line = "\x1b[" + styleGap + "m" + line + "\x1b[0m"
 		}
 		fmt.Fprintln(w, line)
-		n++
 	}
 }
 

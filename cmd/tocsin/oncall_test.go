@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,7 @@ import (
 )
 
 // canned is a server with an answer for each path, that remembers what it was
-// asked. The first `drop` requests are read and then cut off.
+// asked.
 type canned struct {
 	mu      sync.Mutex
 	answers map[string]string
@@ -57,6 +58,20 @@ func (c *canned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, answer)
 }
 
+// requests are what it was asked so far.
+func (c *canned) requests() []asked {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.asked)
+}
+
+// cutOff has the next n requests read and cut off.
+func (c *canned) cutOff(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop = n
+}
+
 func (c *canned) run(tb testing.TB, code int, args ...string) string {
 	tb.Helper()
 	return runCLI(tb, code, append(args, "--server.url", c.url)...)
@@ -64,10 +79,11 @@ func (c *canned) run(tb testing.TB, code int, args ...string) string {
 
 func (c *canned) action(tb testing.TB, n int) tocsin.Action {
 	tb.Helper()
-	require.Greater(tb, len(c.asked), n)
+	asked := c.requests()
+	require.Greater(tb, len(asked), n)
 	var a tocsin.Action
-	require.NoError(tb, json.Unmarshal([]byte(c.asked[n].body), &a), c.asked[n].body)
-	assert.Equal(tb, http.MethodPost, c.asked[n].method)
+	require.NoError(tb, json.Unmarshal([]byte(asked[n].body), &a), asked[n].body)
+	assert.Equal(tb, http.MethodPost, asked[n].method)
 	assert.NotEmpty(tb, a.ID, "it happens once")
 	a.ID = ""
 	return a
@@ -151,13 +167,13 @@ func TestActionsThatMakeNoSense(t *testing.T) {
 func TestAnActionIsSentOnceMore(t *testing.T) {
 	t.Parallel()
 	s := newCanned(t, map[string]string{"/api/v1/incidents/k7f3q9/note": `{"incident": {"id": "k7f3q9"}}`})
-	s.drop = 1
+	s.cutOff(1)
 	s.run(t, 0, "note", "k7f3q9", "x")
-	require.Len(t, s.asked, 2)
-	assert.Equal(t, s.asked[0], s.asked[1], "with the same ID")
-	s.drop = 2
+	require.Len(t, s.requests(), 2)
+	assert.Equal(t, s.requests()[0], s.requests()[1], "with the same ID")
+	s.cutOff(2)
 	assert.Contains(t, s.run(t, 1, "note", "k7f3q9", "x"), "is the server running?")
-	assert.Len(t, s.asked, 4, "and then no more")
+	assert.Len(t, s.requests(), 4, "and then no more")
 }
 
 func TestAConflictIsShownWithWhatToDo(t *testing.T) {
@@ -214,7 +230,7 @@ func TestOnCallAtAnInstant(t *testing.T) {
 	t.Parallel()
 	s := newCanned(t, map[string]string{"/api/v1/oncall": `{"at": "2026-01-06T12:00:00Z", "shifts": ` + shiftsJSON + `}`})
 	out := s.run(t, 0, "oncall", "--at", "2026-01-06T13:00", "--schedule", "primary", "--user", "ana", "--time-zone", "Europe/Madrid")
-	assert.Equal(t, "at=2026-01-06T12%3A00%3A00Z&schedule=primary&user=ana", s.asked[0].query)
+	assert.Equal(t, "at=2026-01-06T12%3A00%3A00Z&schedule=primary&user=ana", s.requests()[0].query)
 	assert.Equal(t, `On call Tue 2026-01-06 13:00 CET
 SCHEDULE   PERSON  SINCE                     UNTIL                     WHY
 primary    ana     Mon 2026-01-05 09:00 CET  Mon 2026-01-12 09:00 CET  layer weekly
@@ -231,7 +247,7 @@ func TestOnCallOverASpan(t *testing.T) {
 	t.Parallel()
 	s := newCanned(t, map[string]string{"/api/v1/shifts": `{"shifts": ` + shiftsJSON + `}`})
 	out := s.run(t, 0, "oncall", "--from", "2026-01-05", "--for", "1w", "--time-zone", "Europe/Madrid", "--ascii", "--width", "70")
-	assert.Equal(t, "from=2026-01-04T23%3A00%3A00Z&to=2026-01-11T23%3A00%3A00Z", s.asked[0].query)
+	assert.Equal(t, "from=2026-01-04T23%3A00%3A00Z&to=2026-01-11T23%3A00%3A00Z", s.requests()[0].query)
 	assert.Contains(t, out, `primary
   FROM                      TO                        PERSON  WHY
   Mon 2026-01-05 09:00 CET  Mon 2026-01-12 09:00 CET  ana     layer weekly
@@ -243,7 +259,7 @@ secondary
 `)
 	assert.Contains(t, out, "  NOBODY ...........!!!!!!!!")
 	s.run(t, 0, "oncall", "--from", "2026-01-05", "--time-zone", "UTC")
-	assert.Equal(t, "from=2026-01-05T00%3A00%3A00Z&to=2026-01-19T00%3A00%3A00Z", s.asked[1].query, "two weeks unless told otherwise")
+	assert.Equal(t, "from=2026-01-05T00%3A00%3A00Z&to=2026-01-19T00%3A00%3A00Z", s.requests()[1].query, "two weeks unless told otherwise")
 }
 
 func TestVerifyAndFairness(t *testing.T) {
@@ -256,7 +272,7 @@ func TestVerifyAndFairness(t *testing.T) {
 	})
 	out := s.run(t, 0, "oncall", "verify", "--from", "2026-03-02", "--time-zone", "Europe/Madrid")
 	assert.Contains(t, out, "covered: every policy reaches somebody at every minute from Mon 2026-03-02 01:00 CET to Mon 2026-04-27 02:00 CEST")
-	assert.Equal(t, "from=2026-03-01T23%3A00%3A00Z&to=2026-04-26T22%3A00%3A00Z", s.asked[0].query, "8 weeks on the wall clock")
+	assert.Equal(t, "from=2026-03-01T23%3A00%3A00Z&to=2026-04-26T22%3A00%3A00Z", s.requests()[0].query, "8 weeks on the wall clock")
 	s.answers["/api/v1/oncall/coverage"] = `{"from": "2026-03-02T00:00:00Z", "to": "2026-04-27T00:00:00Z", "uncovered": [
 		{"policy": "platform", "severity": "warning", "from": "2026-03-29T00:30:00Z", "to": "2026-03-29T01:00:00Z", "why": ["step 1: nobody is on call on primary", "last resort: boss is away"]}]}`
 	assert.Equal(t, `NOT COVERED from Sun 2026-03-29 01:30 CET to Sun 2026-03-29 03:00 CEST (30m)
@@ -315,8 +331,8 @@ func TestOverridesAsTheyAreSent(t *testing.T) {
 			out := s.run(t, 0, append(strings.Fields(c.args), "--from", "2099-01-05T09:00", "--to", "17:00", "--time-zone", "Europe/Madrid", "--by", "ana")...)
 			assert.Contains(t, out, c.says)
 			var got tocsin.Override
-			require.NoError(t, json.Unmarshal([]byte(s.asked[0].body), &got))
-			assert.True(t, got.From.Equal(from) && got.To.Equal(to), s.asked[0].body)
+			require.NoError(t, json.Unmarshal([]byte(s.requests()[0].body), &got))
+			assert.True(t, got.From.Equal(from) && got.To.Equal(to), s.requests()[0].body)
 			got.From, got.To = time.Time{}, time.Time{}
 			c.want.CreatedBy = "ana"
 			assert.Equal(t, c.want, got)
@@ -350,7 +366,7 @@ func TestOverridesAreListedAndAnswered(t *testing.T) {
 	assert.Contains(t, s.run(t, 0, "swap", "accept", "m2x8p4", "--time-zone", "UTC"), "swap m2x8p4: bo replaces ana on primary from Mon 2099-01-05 08:00 UTC")
 	assert.Contains(t, s.run(t, 0, "swap", "decline", "m2x8p4"), "swap m2x8p4 is declined")
 	assert.Contains(t, s.run(t, 0, "override", "cancel", "m2x8p4", "--by", "ana"), "swap m2x8p4 is cancelled")
-	assert.JSONEq(t, `{"by": "ana"}`, s.asked[len(s.asked)-1].body)
+	assert.JSONEq(t, `{"by": "ana"}`, s.requests()[len(s.requests())-1].body)
 	s.answers["/api/v1/overrides"] = `{"overrides": []}`
 	assert.Equal(t, "no time off\n", s.run(t, 0, "timeoff", "list"))
 	assert.Contains(t, s.run(t, 1, "override", "cancel", "nope"), "not found")

@@ -39,8 +39,27 @@ func script() []scene {
 		{"a warning elsewhere: chat only, nobody is paged", post(fires(pending, "1,400 transactions wait")), incident("HighPending", tocsin.Triggered, 1)},
 		{"the whole region goes down: its nodes are inhibited", post(fires(region, "Region us-east is down")), both(incident("RegionDown", tocsin.Triggered, 1), quiet("NodeDown"))},
 		{"a third node goes down: no page, the region's is enough", post(fires(node(3), "Node node-us-east-3 is down")), both(incident("NodeDown", tocsin.Triggered, 2), quiet("NodeDown"))},
-		{"ana acknowledges the region's incident", acknowledge("RegionDown", "ana"), incident("RegionDown", tocsin.Acknowledged, 1)},
+		{"ana was called and does not answer: bo is called", nothing, called("RegionDown", "bo")},
+		{"bo acknowledges the region's incident: nobody else is called", acknowledge("RegionDown", "bo"), incident("RegionDown", tocsin.Acknowledged, 1)},
 		{"everything recovers", post(ends(region), ends(node(2)), ends(node(3)), ends(pending)), both(incident("RegionDown", tocsin.Resolved, 0), both(incident("NodeDown", tocsin.Resolved, 0), incident("HighPending", tocsin.Resolved, 0)))},
+	}
+}
+
+// demoPeople are the people of the demo's configuration, by their ID in Slack.
+var demoPeople = map[string]string{"U000000ANA": "ana", "U0000000BO": "bo", "U00000LEAD": "lead"}
+
+// nothing lets time pass.
+func nothing(context.Context, *stage) error { return nil }
+
+// called is seen when a person has been called about the named incident.
+func called(name, user string) func(*stage) bool {
+	return func(s *stage) bool {
+		inc := s.find(name)
+		if inc == nil {
+			return false
+		}
+		d := inc.Delivery(slackKey(user))
+		return d != nil && d.Called > 0
 	}
 }
 
@@ -96,7 +115,6 @@ func postJSON(ctx context.Context, url string, body []byte) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Tocsin-User", "ana")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
@@ -176,6 +194,8 @@ func (s *stage) summary(c *demoCmd) error {
 	checks := []check{
 		{"messages in #incidents", len(s.slack.Messages("#incidents")), 2},
 		{"messages in #alerts", len(s.slack.Messages("#alerts")), 1},
+		{"messages to bo", len(s.slack.Messages("U0000000BO")), 1},
+		{"messages to the last resort", len(s.slack.Messages("U00000LEAD")), 0},
 		{"incidents in PagerDuty", len(pages), 2},
 		{"of them resolved", resolved, 2},
 		{"deliveries that lag", s.app.store.Stats().Lagging, 0},
@@ -183,7 +203,7 @@ func (s *stage) summary(c *demoCmd) error {
 	fmt.Fprintf(s.out, "\n")
 	var wrong []string
 	for _, k := range checks {
-		fmt.Fprintf(s.out, "%-26s %d\n", k.what, k.got)
+		fmt.Fprintf(s.out, "%-28s %d\n", k.what, k.got)
 		if k.got != k.want {
 			wrong = append(wrong, fmt.Sprintf("%s: %d, want %d", k.what, k.got, k.want))
 		}

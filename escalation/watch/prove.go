@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "tocsin_oncall_uncovered_seconds", Help: "Time within the next weeks at which no step of the policy would reach anybody.",
 		}, []string{"policy"}),
 		until: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "tocsin_oncall_covered_until_seconds", Help: "Unix time up to which the policy is proven to reach somebody at every minute.",
+			Name: "tocsin_oncall_covered_until_timestamp_seconds", Help: "Unix time up to which the policy is proven to reach somebody at every minute.",
 		}, []string{"policy"}),
 	}
 	if reg != nil {

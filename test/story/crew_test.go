@@ -148,9 +148,9 @@ func (s *service) get(id string) *tocsin.Incident {
 
 // contact is a call that reached somebody, as the provider saw it.
 type contact struct {
-	at                time.Time
-	user, by, about   string
-	again             bool
+	at              time.Time
+	user, by, about string
+	again           bool
 }
 
 // contacts are all calls that the providers have seen, in the order of time.
@@ -253,4 +253,10 @@ func (s *service) said(id string, kinds ...tocsin.EventKind) []string {
 // ringing are the incidents in a person's PagerDuty that are not resolved.
 func (s *service) ringing(name string) []pagerdutytest.Incident {
 	return slices.DeleteFunc(s.pagerduty.Incidents(everybody[name]), func(i pagerdutytest.Incident) bool { return i.Status == pagerdutytest.Resolved })
+}
+
+// afterTime is a line without its time.
+func afterTime(line string) string {
+	_, rest, _ := strings.Cut(line, " ")
+	return rest
 }
