@@ -88,7 +88,7 @@ func (c *onCallShowCmd) Run(ctx context.Context, e *env) error {
 	if c.For > 0 || c.From != "" {
 		return c.span(ctx, e, q, start, start.Add(cmp.Or(c.For.Std(), 14*24*time.Hour)), loc)
 	}
-	q.Set("at", start.UTC().Format(time.RFC3339))
+	q.Set("at", start.UTC().Format(time.RFC3339Nano))
 	var answer onCallAnswer
 	if err := c.client().get(ctx, "/api/v1/oncall?"+q.Encode(), &answer); err != nil {
 		return err
