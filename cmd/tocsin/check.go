@@ -3,6 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/runbooks"
@@ -21,7 +26,7 @@ func (c *checkCmd) Run(e *env) error {
 	if err != nil {
 		return exitError{1, err.Error()}
 	}
-	if _, err := wire(cfg); err != nil {
+	if err := checkOnCall(e.out, cfg, time.Now()); err != nil {
 		return exitError{1, err.Error()}
 	}
 	shelf, problems, err := runbooks.NewShelf(cfg.Runbooks.Dirs)
@@ -34,7 +39,54 @@ func (c *checkCmd) Run(e *env) error {
 	if len(problems) > 0 {
 		return exitError{1, fmt.Sprintf("%d problems in the runbooks", len(problems))}
 	}
-	_, err = fmt.Fprintf(e.out, "%s is good: %d receivers, %d inhibit rules, %d runbooks\n",
-		c.Config, len(cfg.Receivers), len(cfg.InhibitRules), len(shelf.List()))
+	_, err = fmt.Fprintf(e.out, "%s is good: %d receivers, %d inhibit rules, %d runbooks, %d schedules, %d escalation policies\n",
+		c.Config, len(cfg.Receivers), len(cfg.InhibitRules), len(shelf.List()), len(cfg.Schedules), len(cfg.EscalationPolicies))
 	return errors.Join(err)
+}
+
+// checkedAhead is how far schedules are looked at.
+const checkedAhead = 8 * 7 * 24 * time.Hour
+
+// checkOnCall makes everything that the configuration asks for, and warns of what
+// only the calendar can tell: layers that cover nothing, and policies that will
+// reach nobody at some time.
+func checkOnCall(out io.Writer, cfg *config.Config, now time.Time) error {
+	p, err := wire(cfg)
+	if err != nil {
+		return err
+	}
+	world, err := readOutside(cfg, nil, now, slog.New(slog.NewTextHandler(out, nil)))
+	if err != nil {
+		return err
+	}
+	rules, err := wireEscalation(cfg, p.byReceiver, world)
+	if err != nil {
+		return err
+	}
+	fed := map[string]bool{} // what feeds say is not known here
+	for i := range cfg.Schedules {
+		s := &cfg.Schedules[i]
+		idle := rules.Schedules()[s.Name].Idle(now, now.AddDate(2, 0, 0))
+		for n := range s.Layers {
+			l := &s.Layers[n]
+			switch {
+			case l.Feed != nil || l.PagerDutySchedule != "":
+				fed[s.Name] = true
+			case slices.Contains(idle, l.Name):
+				fmt.Fprintf(out, "warning: %s: layer %q of schedule %q covers nothing in the next two years; look at its start, its restrictions and the holidays\n", l.Pos, l.Name, s.Name)
+			}
+		}
+	}
+	if len(fed) > 0 {
+		return nil
+	}
+	told := map[string]bool{}
+	for _, g := range rules.Coverage(world.timeOff, now, now.Add(checkedAhead)) {
+		if !told[g.Policy] {
+			told[g.Policy] = true
+			fmt.Fprintf(out, "warning: policy %q reaches nobody for severity %s from %s to %s: %s; see all with tocsin oncall verify --config.file\n",
+				g.Policy, g.Severity, g.From.UTC().Format("2006-01-02 15:04 MST"), g.To.UTC().Format("2006-01-02 15:04 MST"), strings.Join(g.Why, "; "))
+		}
+	}
+	return nil
 }

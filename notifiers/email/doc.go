@@ -3,7 +3,8 @@
 // One incident is one thread at one target: the first mail's Message-ID is made
 // of the incident and the target, later ones answer it (In-Reply-To,
 // References) under the same subject. A mail is sent when the incident opens,
-// when its state changes, and when somebody is to be called again.
+// when its state changes, and when somebody is to be called again. A person is not
+// mailed that an incident came back to triggered unless it is that person's turn.
 //
 // A mail that was sent once cannot be changed or looked up, so a repeat after an
 // unclear outcome bears the Message-ID of the first try: servers and programs

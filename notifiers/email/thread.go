@@ -98,6 +98,9 @@ func needed(n *tocsin.Notice) (why string, ok bool) {
 	if n.Incident.State == tocsin.Resolved && n.Delivery.Ref == "" && !n.MayBePosted {
 		return "resolved before it could be mailed: not sent", false
 	}
+	if d := &n.Delivery; d.User != "" && d.Ref != "" && d.State != tocsin.Triggered && n.Incident.State == tocsin.Triggered && !n.Call {
+		return "", false // comes back; whoever's turn it is will be called
+	}
 	return "", true
 }
 

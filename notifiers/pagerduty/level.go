@@ -41,6 +41,10 @@ type step struct {
 // work; it is triggered again all the same: that adds to its log, or, where
 // somebody has resolved it in PagerDuty alone, opens a new one.
 //
+// An incident that fires again after its resolution pages a service again at
+// once, but a person only when called: the escalation begins anew, and may never
+// come to who was called last time.
+//
 // Of a stopped delivery nothing is triggered. Where an earlier attempt may have
 // done so, the acknowledgement follows it; PagerDuty drops one that it has no
 // incident for.
@@ -64,6 +68,11 @@ func next(n *tocsin.Notice) step {
 		return stopped(told, unsure)
 	case d.State == "":
 		return trigger(n, unsure, "triggered in PagerDuty")
+	case d.State == tocsin.Resolved && d.User != "" && !n.Call:
+		if unsure {
+			return stopped(told, unsure)
+		}
+		return told
 	case d.State == tocsin.Resolved:
 		return trigger(n, unsure, "triggered again in PagerDuty")
 	case d.State == tocsin.Acknowledged && i.State == tocsin.Triggered && n.Call:

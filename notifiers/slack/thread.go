@@ -62,8 +62,13 @@ func mine(n *tocsin.Notice, e *tocsin.Event) bool {
 	return e.Target == n.Delivery.Target || e.Target == "" && n.Delivery.User == n.Incident.AcknowledgedBy
 }
 
-// loud reports whether a reply with the event is broadcast.
+// loud reports whether a reply with the event is broadcast. An incident that
+// begins anew rings those whose turn it is, who are called, and not everybody who
+// was called the last time.
 func (w *news) loud(e *tocsin.Event) bool {
+	if w.person && slices.Contains([]tocsin.EventKind{tocsin.EventReopened, tocsin.EventUnsuppressed, tocsin.EventUnmerged}, e.Kind) {
+		return false
+	}
 	return e.Loud() || e.Kind == tocsin.EventNobody || w.person && e.Kind == tocsin.EventReminded
 }
 
