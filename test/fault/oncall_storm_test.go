@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 )
 
 // stormSteps is a policy whose steps fall due again and again within six
@@ -95,8 +97,9 @@ func TestKillNineAtAnyPointOfAStep(t *testing.T) {
 	w.settled(60 * time.Second)
 	t.Logf("%d kills in %.0f s, %d incidents, %d of them acknowledged", kills, took.Seconds(), opened, len(acked.at))
 	require.Len(t, ids, opened)
+	got := receivedBy(w)
 	for instance, id := range ids {
-		checkEscalation(t, w, id, acked.at[instance])
+		checkEscalation(t, w, id, got, acked.at[instance])
 	}
 }
 
@@ -139,10 +142,10 @@ func answer(w *world, acked *answers, instance string, wait time.Duration) {
 // every step and made every call, and returns the incidents by instance.
 func allSteps(t *testing.T, w *world, n int, acked *answers) map[string]string {
 	t.Helper()
-	ids := map[string]string{}
+	ids, list := map[string]string{}, w.incidents()
 	for i := range n {
 		instance := fmt.Sprintf("node-%d.", i)
-		id := w.incidentOf(instance)
+		id := idIn(list, instance)
 		require.NotEmpty(t, id, "an alert that was answered with 2xx has no incident: %s", instance)
 		ids[instance] = id
 		if acked.at[instance].IsZero() {
@@ -160,7 +163,7 @@ const underWay = 2 * time.Second
 
 // checkEscalation holds what was done about one incident against what was to be
 // done. answered is zero when nobody has acknowledged it.
-func checkEscalation(t *testing.T, w *world, id string, answered time.Time) {
+func checkEscalation(t *testing.T, w *world, id string, got map[string]received, answered time.Time) {
 	t.Helper()
 	i := w.incident(id)
 	checkSteps(t, &i, answered)
@@ -180,7 +183,7 @@ func checkEscalation(t *testing.T, w *world, id string, answered time.Time) {
 	}
 	assert.Equal(t, !answered.IsZero(), over, "%s: an acknowledgement was lost, or is nobody's", id)
 	for _, user := range people {
-		checkPerson(t, w, id, user, calls, answered)
+		checkPerson(t, id, user, got[user+id], calls, answered)
 	}
 	if answered.IsZero() {
 		for _, user := range []string{"ana", "bo", "cy", "di"} {
@@ -215,33 +218,56 @@ func checkSteps(t *testing.T, i *told, answered time.Time) {
 	}
 }
 
+// received is what one person got about one incident.
+type received struct {
+	messages []slacktest.Message
+	pages    []pagerdutytest.Incident
+}
+
+// receivedBy is what everybody got, by the person's name and the incident's ID.
+func receivedBy(w *world) map[string]received {
+	out := map[string]received{}
+	for _, user := range people {
+		for _, m := range w.slack.Messages(slackID(user)) {
+			key := user + fmt.Sprint(m.Payload["incident"])
+			r := out[key]
+			r.messages = append(r.messages, m)
+			out[key] = r
+		}
+		for _, p := range w.pagerduty.Incidents(keyOf(user)) {
+			key := user + p.DedupKey
+			r := out[key]
+			r.pages = append(r.pages, p)
+			out[key] = r
+		}
+	}
+	return out
+}
+
 // checkPerson looks at what somebody got: one message, one page, none after the
 // answer.
-func checkPerson(t *testing.T, w *world, id, user string, calls map[string]int, answered time.Time) {
+func checkPerson(t *testing.T, id, user string, got received, calls map[string]int, answered time.Time) {
 	t.Helper()
-	messages, pages := w.directly(user, id), w.pages(user, id)
-	assert.LessOrEqual(t, len(messages), 1, "%s has messages of %s", user, id)
-	assert.LessOrEqual(t, len(pages), 1, "%s was paged about %s", user, id)
+	assert.LessOrEqual(t, len(got.messages), 1, "%s has messages of %s", user, id)
+	assert.LessOrEqual(t, len(got.pages), 1, "%s was paged about %s", user, id)
 	if answered.IsZero() {
-		assert.Len(t, messages, min(calls["slack:@"+user], 1), "%s of %s", user, id)
-		assert.Len(t, pages, min(calls["pagerduty:@"+user], 1), "%s of %s", user, id)
+		assert.Len(t, got.messages, min(calls["slack:@"+user], 1), "%s of %s", user, id)
+		assert.Len(t, got.pages, min(calls["pagerduty:@"+user], 1), "%s of %s", user, id)
 	}
-	for n := range messages {
+	for n := range got.messages {
+		m := &got.messages[n]
 		again := 0
-		for k := range messages[n].Replies {
-			if messages[n].Replies[k].Payload["called"] != nil {
+		for k := range m.Replies {
+			if m.Replies[k].Payload["called"] != nil {
 				again++
 			}
 		}
 		assert.LessOrEqual(t, again, max(calls["slack:@"+user]-1, 0), "%s was called about %s too often", user, id)
-		if !answered.IsZero() {
-			assert.True(t, postedAt(t, &messages[n]).Before(answered.Add(underWay)), "%s was told of %s after the answer", user, id)
-		}
+		assert.True(t, answered.IsZero() || postedAt(t, m).Before(answered.Add(underWay)), "%s was told of %s after the answer", user, id)
 	}
-	for n := range pages {
-		if !answered.IsZero() {
-			assert.True(t, pages[n].CreatedAt.Before(answered.Add(underWay)), "%s was paged about %s after the answer", user, id)
-			assert.NotEqual(t, "triggered", pages[n].Status, "%s is still paged about %s", user, id)
-		}
+	for n := range got.pages {
+		p := &got.pages[n]
+		assert.True(t, answered.IsZero() || p.CreatedAt.Before(answered.Add(underWay)), "%s was paged about %s after the answer", user, id)
+		assert.True(t, answered.IsZero() || p.Status != pagerdutytest.Triggered, "%s is still paged about %s", user, id)
 	}
 }

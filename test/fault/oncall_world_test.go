@@ -114,14 +114,21 @@ func (w *world) incident(id string) told {
 	return i
 }
 
-// incidentOf finds the incident of an instance; "" when the program does not
-// answer, or knows of none.
-func (w *world) incidentOf(instance string) string {
+// incidents are all of them; none when the program does not answer.
+func (w *world) incidents() []*tocsin.Incident {
 	var list struct {
 		Incidents []*tocsin.Incident `json:"incidents"`
 	}
 	w.send(http.MethodGet, "/api/v1/incidents?limit=1000", nil, &list)
-	for _, i := range list.Incidents {
+	return list.Incidents
+}
+
+// incidentOf finds the incident of an instance; "" when the program does not
+// answer, or knows of none.
+func (w *world) incidentOf(instance string) string { return idIn(w.incidents(), instance) }
+
+func idIn(list []*tocsin.Incident, instance string) string {
+	for _, i := range list {
 		if strings.Contains(i.Title, instance) {
 			return i.ID
 		}

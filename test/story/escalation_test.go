@@ -500,6 +500,7 @@ func TestTwoAtOnceToOnePerson(t *testing.T) {
 		s.acknowledges(one, "ana")
 		s.until(16 * time.Minute)
 		assert.Equal(t, []string{"0s ana by Slack", "2m ana by PagerDuty"}, s.calls(one))
+		for _, r := range s.slack.Requests() { t.Log(r.At.Sub(s.began), r.Method, r.Channel, r.Status, r.Error) }
 		assert.Equal(t, []string{"1s ana by Slack", "2m ana by PagerDuty", "5m ana by email", "15m bo by Slack"}, s.calls(two))
 		pages := s.pagerduty.Incidents(everybody["ana"])
 		require.Len(t, pages, 2)
