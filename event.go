@@ -26,24 +26,28 @@ const (
 	EventDeliveryFailed EventKind = "delivery_failed"
 	EventAlarm          EventKind = "alarm"
 	EventNote           EventKind = "note"
-	// EventCalled: somebody is called; Target is how, Actor who asked for it.
+	// EventEscalated: a step was taken, or somebody escalated.
+	EventEscalated EventKind = "escalated"
+	// EventCalled: somebody is called; Target is how.
 	EventCalled EventKind = "called"
-	// EventNobody: a step reached nobody, and why.
+	// EventNobody: a step reached nobody, or a person cannot be reached, and why.
 	EventNobody EventKind = "nobody"
 	// EventSkipped: a step does not apply to the incident.
 	EventSkipped EventKind = "skipped"
 	// EventLastResort: a policy has run out of steps.
 	EventLastResort EventKind = "last_resort"
 	// EventStopped: calls that were queued are not made any more.
-	EventStopped    EventKind = "stopped"
-	EventReminded   EventKind = "reminded"
+	EventStopped EventKind = "stopped"
+	// EventReminded: who acknowledged was reminded.
+	EventReminded EventKind = "reminded"
+	// EventReturned: an acknowledged incident came back to triggered.
 	EventReturned   EventKind = "returned"
 	EventSnoozed    EventKind = "snoozed"
-	EventEscalated  EventKind = "escalated"
 	EventReassigned EventKind = "reassigned"
-	EventResponder  EventKind = "responder"
-	EventMerged     EventKind = "merged"
-	EventUnmerged   EventKind = "unmerged"
+	// EventResponder: somebody was asked to help.
+	EventResponder EventKind = "responder"
+	EventMerged    EventKind = "merged"
+	EventUnmerged  EventKind = "unmerged"
 )
 
 // Event is one entry of an incident's timeline, and one message of the event

@@ -3,8 +3,9 @@
 // One incident is one thread at one target: the first mail's Message-ID is made
 // of the incident and the target, later ones answer it (In-Reply-To,
 // References) under the same subject. A mail is sent when the incident opens,
-// when its state changes, and when somebody is to be called again. A person is not
-// mailed that an incident came back to triggered unless it is that person's turn.
+// when its state changes, and when somebody is to be called again. That a
+// resolved incident fires again is mailed to a person when it is that person's
+// turn, and not before.
 //
 // A mail that was sent once cannot be changed or looked up, so a repeat after an
 // unclear outcome bears the Message-ID of the first try: servers and programs

@@ -133,7 +133,11 @@ func TestThread(t *testing.T) {
 		n.Incident.State = tocsin.Triggered
 	})
 	step("Resolved by bo", func(n *tocsin.Notice) { n.Incident.Resolve("bo", "done", n.Now) })
-	step("It fires again", func(n *tocsin.Notice) { n.Incident.Reopen("again", n.Now) })
+	n.Incident.Reopen("again", n.Now)
+	_, err := f.mail.Deliver(t.Context(), n)
+	require.NoError(t, err)
+	require.Len(t, f.Messages(), len(subjects), "a person is mailed when it is that person's turn")
+	step("It fires again", func(n *tocsin.Notice) { n.Delivery.User = "" })
 	step("flapping: 3 changes", func(n *tocsin.Notice) {
 		n.Incident.Mute("y", n.Now)
 		happened(n, tocsin.EventFlapping, "flapping: 3 changes")

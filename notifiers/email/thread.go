@@ -98,8 +98,8 @@ func needed(n *tocsin.Notice) (why string, ok bool) {
 	if n.Incident.State == tocsin.Resolved && n.Delivery.Ref == "" && !n.MayBePosted {
 		return "resolved before it could be mailed: not sent", false
 	}
-	if d := &n.Delivery; d.User != "" && d.Ref != "" && d.State != tocsin.Triggered && n.Incident.State == tocsin.Triggered && !n.Call {
-		return "", false // comes back; whoever's turn it is will be called
+	if d := &n.Delivery; d.User != "" && d.Ref != "" && d.State == tocsin.Resolved && n.Incident.State == tocsin.Triggered && !n.Call {
+		return "", false // it fires again, and those whose turn it is are called
 	}
 	return "", true
 }
