@@ -15,6 +15,11 @@ type Delivery struct {
 	// Stopped deliveries were queued when somebody answered: what is not posted
 	// yet is not posted any more.
 	Stopped bool `json:"stopped,omitempty"`
+	// More is true when the target shows the incident, but not yet all of it: its
+	// thread still has to be told.
+	More bool `json:"more,omitempty"`
+	// Digest is true when Ref is a message that tells of many incidents.
+	Digest bool `json:"digest,omitempty"`
 	// User is the person whom the delivery calls; empty: a place.
 	User string `json:"user,omitempty"`
 	// Mention is what a message there mentions, as the provider writes it: the ID
@@ -33,13 +38,11 @@ type Delivery struct {
 	// Ref is the provider's handle of what was posted: Slack's "channel/ts",
 	// PagerDuty's dedup key. Empty: nothing is known to be posted.
 	Ref string `json:"ref,omitempty"`
+	// Back is what the provider told of it; nil: nothing. It is replaced, never
+	// changed: copies share it.
+	Back *Back `json:"back,omitempty"`
 	// Told is the sequence number of the last event that went into the thread.
 	Told uint64 `json:"told,omitempty"`
-	// More is true when the target shows the incident, but not yet all of it: its
-	// thread still has to be told.
-	More bool `json:"more,omitempty"`
-	// Digest is true when Ref is a message that tells of many incidents.
-	Digest bool `json:"digest,omitempty"`
 	// Since is when the target began to lag; it means nothing while it does not.
 	Since time.Time `json:"since"`
 	// DeliveredAt is when the target was last brought up to date.
@@ -59,12 +62,42 @@ type Delivery struct {
 	Next time.Time `json:"next,omitzero"`
 }
 
+// Back is what came back from a provider that tells what is done there.
+type Back struct {
+	// Remote is the provider's own name of what Ref stands for, learnt from what
+	// it sends: PagerDuty's incident ID. Targets without details that have one
+	// are told of notes.
+	Remote string `json:"remote,omitempty"`
+	// HeardAt is when, by the provider's clock, the last thing was done that it
+	// told of.
+	HeardAt time.Time `json:"heardAt,omitzero"`
+	// SentAt is when the provider was told what it shows; zero: it told us.
+	SentAt time.Time `json:"sentAt,omitzero"`
+	// Noted is the incident's revision at the last note that the target is to be
+	// told of.
+	Noted uint64 `json:"noted,omitempty"`
+}
+
+// Heard is what the provider told; its zero value: nothing.
+func (d *Delivery) Heard() Back {
+	if d.Back == nil {
+		return Back{}
+	}
+	return *d.Back
+}
+
+func (d *Delivery) hear(do func(*Back)) {
+	b := d.Heard()
+	do(&b)
+	d.Back = &b
+}
+
 // Want is the revision that the target should show.
 func (d *Delivery) Want(i *Incident) uint64 {
 	if d.Detail {
 		return i.Revision
 	}
-	return i.StateRevision
+	return max(i.StateRevision, d.Heard().Noted)
 }
 
 // Lags reports whether the target shows less than it should. While an incident
@@ -84,18 +117,36 @@ func (d *Delivery) Lags(i *Incident) bool {
 	return !d.Failed || d.FailedRevision < i.StateRevision
 }
 
-// Record notes a receipt: what the target shows now.
+// Record notes a receipt: what the target shows now. What was heard of it since
+// the notice was made may have been before or after the call: then everything is
+// told again.
 func (d *Delivery) Record(r Receipt, now time.Time) {
+	was, heard := *d, !r.Heard.Equal(d.Heard().HeardAt) && (r.Ref == "" || r.Ref == d.Ref)
 	if r.Ref != "" {
+		if r.Ref != d.Ref && d.Back != nil {
+			d.hear(func(b *Back) { b.Remote, b.HeardAt = "", time.Time{} })
+		}
 		d.Ref, d.Digest = r.Ref, r.Digest
 	}
 	if r.Told > d.Told {
 		d.Told = r.Told
 	}
+	d.Attempts, d.Error, d.Failed, d.Alarmed, d.Next = 0, "", false, false, time.Time{}
+	d.DeliveredAt, d.Since = now, now
+	if heard && r.Sent.IsZero() {
+		return // nothing was said that could contradict it
+	}
 	d.Revision, d.State, d.Severity, d.More = r.Revision, r.State, r.Severity, r.More
 	d.Called = max(d.Called, r.Called)
-	d.DeliveredAt, d.Since = now, now
-	d.Attempts, d.Error, d.Failed, d.Alarmed, d.Next = 0, "", false, false, time.Time{}
+	if !r.Sent.IsZero() {
+		d.hear(func(b *Back) { b.SentAt = r.Sent })
+	}
+	if heard && r.State != Resolved {
+		d.doubt(was.State == Acknowledged || r.State == Acknowledged)
+		if was.State == Acknowledged {
+			d.Called = was.Called // what is acknowledged there called nobody
+		}
+	}
 }
 
 // Call adds a delivery that calls somebody, or calls again where there is one

@@ -144,6 +144,13 @@ const (
 	ActNote         ActionKind = "note"
 	ActMerge        ActionKind = "merge"
 	ActSeverity     ActionKind = "severity"
+	// ActUnacknowledge takes an acknowledgement back. Unless it is forced, a
+	// snooze stands.
+	ActUnacknowledge ActionKind = "unacknowledge"
+	// ActReopen brings a resolved incident back that was not archived yet.
+	ActReopen ActionKind = "reopen"
+	// ActSeen does nothing but note Action.Seen.
+	ActSeen ActionKind = "seen"
 )
 
 // Action is something that a person does to an incident. Fields that its kind
@@ -172,4 +179,29 @@ type Action struct {
 	Severity Severity `json:"severity,omitempty"`
 	// Force resolves what still fires.
 	Force bool `json:"force,omitempty"`
+	// Seen is where it was done, when that was at one of the incident's targets;
+	// nil: here.
+	Seen *Seen `json:"-"`
+}
+
+// Seen is what a target says that it shows. What came from there is not sent
+// back there, and what came late changes nothing.
+type Seen struct {
+	// Target is Delivery.Target, and Ref the Delivery.Ref that it is about: when
+	// the delivery has gone on to another one, nothing is done. Empty: it is not
+	// known which target it is.
+	Target, Ref string
+	// New is true for a Ref that follows the delivery's, Follows, and whose receipt
+	// we do not have yet.
+	New     bool
+	Follows string
+	// State that the target shows now; empty: it is not said.
+	State State
+	// Reopened is true when what was resolved there is open again.
+	Reopened bool
+	// Remote is Back.Remote; empty: unknown.
+	Remote string
+	// At is when it was done, by the target's clock. Zero: it says nothing of the
+	// state.
+	At time.Time
 }

@@ -77,6 +77,9 @@ type Incident struct {
 	AcknowledgedBy string    `json:"acknowledgedBy,omitempty"`
 	ResolvedAt     time.Time `json:"resolvedAt,omitzero"`
 	ResolvedBy     string    `json:"resolvedBy,omitempty"`
+	// ReturnedAt is when the incident last came back to Triggered; nil: never. It
+	// is replaced, never changed: copies share it.
+	ReturnedAt *time.Time `json:"returnedAt,omitempty"`
 
 	// Alerts counts the alerts ever attached; it is also the last Seq given.
 	Alerts uint32 `json:"alerts"`
@@ -239,11 +242,12 @@ func (i *Incident) Resolve(by, why string, now time.Time) (Event, bool) {
 }
 
 // Reopen brings a resolved incident back to Triggered: the same incident, the
-// same Slack thread, the same PagerDuty dedup key.
+// same Slack thread; in PagerDuty, which knows no way back, the next dedup key.
 func (i *Incident) Reopen(why string, now time.Time) Event {
 	i.State = Triggered
 	i.ResolvedAt, i.ResolvedBy = time.Time{}, ""
 	i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
+	i.ReturnedAt = &now
 	i.Reopened++
 	i.touch(now, true)
 	return i.Event(EventReopened, "", why, now)
@@ -255,10 +259,18 @@ func (i *Incident) Return(by, why string, now time.Time) (Event, bool) {
 	if i.State != Acknowledged {
 		return Event{}, false
 	}
-	i.State = Triggered
+	i.State, i.ReturnedAt = Triggered, &now
 	i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
 	i.touch(now, true)
 	return i.Event(EventReturned, by, why, now), true
+}
+
+// Returned is ReturnedAt, or the zero time.
+func (i *Incident) Returned() time.Time {
+	if i.ReturnedAt == nil {
+		return time.Time{}
+	}
+	return *i.ReturnedAt
 }
 
 // Grade sets the severity by hand. Raised, an acknowledged incident stays
@@ -317,7 +329,7 @@ func (i *Incident) Raise(to Severity, now time.Time) (Event, bool) {
 	i.Severity = to
 	text := fmt.Sprintf("severity raised from %s to %s", from, to)
 	if i.State == Acknowledged {
-		i.State = Triggered
+		i.State, i.ReturnedAt = Triggered, &now
 		i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
 		text += "; back to triggered"
 	}

@@ -40,6 +40,11 @@ type Receipt struct {
 	Revision uint64
 	State    State
 	Severity Severity
+	// Heard is the Back.HeardAt of the notice. What was heard since may have
+	// been before or after the call.
+	Heard time.Time
+	// Sent is when the call was made that told a state; zero: none was.
+	Sent time.Time
 	// Told is the last event that went into the thread; 0 leaves it.
 	Told uint64
 	// Called is Delivery.Calls of the notice when the target was called.

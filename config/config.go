@@ -69,6 +69,12 @@ type Config struct {
 	// Who is called, in what order, until somebody answers. A receiver names one
 	// in escalation_policy.
 	EscalationPolicies []EscalationPolicy `yaml:"escalation_policies"`
+	// Ways in for senders other than Alertmanager.
+	Doors Doors `yaml:"doors"`
+	// Signs of life that are expected, and missed when they do not come.
+	Heartbeats []Heartbeat `yaml:"heartbeats"`
+	// The Alertmanagers that send here, to be asked what fires there.
+	Alertmanager Alertmanager `yaml:"alertmanager"`
 }
 
 // Server is the HTTP side.

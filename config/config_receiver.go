@@ -1,5 +1,7 @@
 package config
 
+import "github.com/tocsin-oncall/tocsin"
+
 // Slack is how to speak to Slack.
 type Slack struct {
 	// The bot token (xoxb-…). Scopes: chat:write, and chat:write.public or an
@@ -30,15 +32,35 @@ type PagerDuty struct {
 	// Base of the REST API, for pagerduty_schedule. In the EU service region:
 	// https://api.eu.pagerduty.com.
 	APIURL string `yaml:"api_url" default:"https://api.pagerduty.com" example:"https://api.eu.pagerduty.com"`
-	// A read-only token of the REST API (Integrations, API Access Keys). Needed
-	// for pagerduty_schedule only.
+	// A token of the REST API (Integrations, API Access Keys). Needed for
+	// pagerduty_schedule, for which read-only is enough, and to write notes into
+	// PagerDuty's incidents.
 	APIToken Secret `yaml:"api_token" example:"${PAGERDUTY_API_TOKEN}"`
 	// File with the token.
 	APITokenFile string `yaml:"api_token_file" path:"true" example:"pagerduty.token"`
+	// The address of the user in whose name notes are written. Needed where
+	// api_token is the account's, not a user's.
+	APIFrom string `yaml:"api_from" example:"tocsin@example.com"`
+	// The secrets of the V3 webhook subscriptions that lead to
+	// /webhook/pagerduty. Both, while one is rotated.
+	WebhookSecrets []Secret `yaml:"webhook_secrets" example:"['${PAGERDUTY_WEBHOOK_SECRET}']"`
+	// File with the secrets, one a line.
+	WebhookSecretsFile string `yaml:"webhook_secrets_file" path:"true" example:"pagerduty.webhook"`
+	// Priorities in PagerDuty that change an incident's severity here. Others are
+	// noted only.
+	Priorities []PagerDutyPriority `yaml:"priorities"`
 	// Events a minute and routing key. 0: no limit.
 	RateLimit float64 `yaml:"rate_limit" default:"100" example:"60"`
 	// How long one call may take.
 	Timeout Duration `yaml:"timeout" default:"10s" example:"5s"`
+}
+
+// PagerDutyPriority is what a priority of PagerDuty's stands for.
+type PagerDutyPriority struct {
+	// The priority's name in PagerDuty.
+	Name string `yaml:"name" example:"P1" jsonschema:"required"`
+	// The severity here: critical, error, warning or info.
+	Severity tocsin.Severity `yaml:"severity" example:"critical" jsonschema:"required"`
 }
 
 // Receiver is a named place, or several, that routes send to. One without any

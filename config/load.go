@@ -117,6 +117,7 @@ func complete(rep *report, c *Config) {
 			}
 		}
 	}
+	completeDoors(c)
 	for i := range c.EscalationPolicies {
 		completePolicy(rep, &c.EscalationPolicies[i])
 	}

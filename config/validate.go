@@ -82,6 +82,9 @@ func validate(rep *report, cfg *Config) {
 	c.routes()
 	c.inhibitRules()
 	c.alarm()
+	c.doors()
+	c.heartbeats()
+	c.alertmanager()
 	if len(c.errors) == 0 {
 		c.unused()
 	}

@@ -88,6 +88,7 @@ func (c *checker) providers() {
 	if !p.APIToken.IsZero() {
 		c.token(at(&p.APIToken), "api_token", p.APIToken)
 	}
+	c.pagerDutyBack(p)
 	c.smtp()
 	c.rate(&s.RateLimit, s.RateLimit)
 	c.rate(&p.RateLimit, p.RateLimit)

@@ -17,7 +17,7 @@ const maxSnooze = 30 * 24 * time.Hour
 // changes nothing is no error.
 func (d *desk) act(a tocsin.Action) error {
 	inc := d.inc
-	if !inc.Open() && !slices.Contains([]tocsin.ActionKind{tocsin.ActNote, tocsin.ActResolve, tocsin.ActAcknowledge}, a.Kind) {
+	if !inc.Open() && !slices.Contains(onResolved(), a.Kind) {
 		return fmt.Errorf("%w: incident %s is resolved; only a note can be added", tocsin.ErrConflict, inc.ID)
 	}
 	if a.ID != "" && slices.Contains(inc.Actions, a.ID) {
@@ -27,16 +27,25 @@ func (d *desk) act(a tocsin.Action) error {
 		tocsin.ActAcknowledge: d.acknowledge, tocsin.ActResolve: d.resolve, tocsin.ActSnooze: d.snooze,
 		tocsin.ActEscalate: d.escalate, tocsin.ActReassign: d.reassign, tocsin.ActAddResponder: d.addResponder,
 		tocsin.ActNote: d.note, tocsin.ActMerge: d.merge, tocsin.ActSeverity: d.grade,
+		tocsin.ActUnacknowledge: d.unacknowledge, tocsin.ActReopen: d.reopen, tocsin.ActSeen: d.seen,
 	}[a.Kind]
 	if !ok {
 		return tocsin.Invalid("action", "%q is not known", a.Kind)
 	}
-	if err := do(a); err != nil {
+	if err := d.do(a, do); err != nil {
 		return err
 	}
 	inc.Do(a.ID)
 	d.settle()
 	return nil
+}
+
+// onResolved are the actions that a resolved incident takes, if only to say that
+// there is nothing to do.
+func onResolved() []tocsin.ActionKind {
+	return []tocsin.ActionKind{
+		tocsin.ActNote, tocsin.ActResolve, tocsin.ActAcknowledge, tocsin.ActUnacknowledge, tocsin.ActReopen, tocsin.ActSeen,
+	}
 }
 
 func (d *desk) acknowledge(a tocsin.Action) error {
@@ -343,7 +352,12 @@ func (d *desk) note(a tocsin.Action) error {
 		return tocsin.Invalid("text", "missing; say what to note")
 	}
 	d.inc.Touch(d.now)
-	d.line(tocsin.EventNote, a.By, "%s", a.Text)
+	from := ""
+	if a.Seen != nil {
+		from = a.Seen.Target
+	}
+	d.inc.TellNote(from, d.now)
+	d.line(tocsin.EventNote, a.By, "%s", a.Text).Target = from
 	return nil
 }
 

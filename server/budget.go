@@ -38,12 +38,14 @@ const (
 type buffers struct {
 	budget *budget
 	limit  int
-	sizes  []int
-	pools  []sync.Pool
+	// hint is what to do about a body that is too long.
+	hint  string
+	sizes []int
+	pools []sync.Pool
 }
 
-func newBuffers(limit int, b *budget) *buffers {
-	p := &buffers{budget: b, limit: limit}
+func newBuffers(limit int, hint string, b *budget) *buffers {
+	p := &buffers{budget: b, limit: limit, hint: hint}
 	for size := firstBuffer; size <= limit; size *= growth {
 		p.sizes = append(p.sizes, size)
 	}
@@ -122,7 +124,7 @@ func (p *buffers) grow(b *buffer) (*buffer, error) {
 }
 
 func (p *buffers) tooLong() *refusal {
-	return tooLarge("", "the body is longer than %d bytes; set max_alerts on Alertmanager's webhook, or raise the limit", p.limit)
+	return tooLarge("", "the body is longer than %d bytes; %s", p.limit, p.hint)
 }
 
 func readRefusal(err error) *refusal {

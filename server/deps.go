@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -118,6 +119,23 @@ type Deps struct {
 	// one of the two names is set. It returns tocsin.ErrNotFound where there is no
 	// such schedule or user. Nil: 404.
 	Calendar func(ctx context.Context, schedule, user string) ([]byte, error)
+	// Callbacks are what providers call back, by path. A path may hold parameters,
+	// as /webhook/sns/:name does; a handler finds them with Request.PathValue. Each
+	// is asked with POST only, with the whole body, of 1 MiB at the most, which is
+	// its own until it returns, and with a context that ends after Limits.Wait. It
+	// is asked by anybody: it verifies for itself who sends. It answers 2xx only
+	// for what is durable.
+	Callbacks map[string]http.Handler
+	// JSON takes what POST /webhook/json/{name} brings, from senders that have the
+	// intake's credentials, and returns the number of alerts once they are durable.
+	// The body is within Limits.Body and the door's own until it returns. It returns
+	// tocsin.ErrNotFound for a name that it does not know, and tocsin.Invalid with
+	// the path in the body that is wrong. Nil: 404.
+	JSON func(ctx context.Context, name string, body []byte) (alerts int, err error)
+	// Heartbeat takes a sign of life, from senders that have the intake's
+	// credentials. It returns tocsin.ErrNotFound for a name that it does not know.
+	// Nil: 404.
+	Heartbeat func(ctx context.Context, name string) error
 	// Metrics serves /metrics. Nil: 404.
 	Metrics http.Handler
 	// Pages serves everything that no other route does, instead of the built-in
@@ -146,6 +164,11 @@ func (d Deps) withDefaults() (Deps, error) {
 		return d, errors.New("no Runbooks")
 	case d.Health == nil:
 		return d, errors.New("no Health")
+	}
+	for path, h := range d.Callbacks {
+		if h == nil || len(path) == 0 || path[0] != '/' {
+			return d, fmt.Errorf("callback %q: want a handler and a path that begins with /", path)
+		}
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)

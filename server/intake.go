@@ -16,19 +16,9 @@ import (
 // Receiver has made it durable.
 func (s *Server) intake(c echo.Context) error {
 	if err := s.receive(c); err != nil {
-		r := refusalOf(err)
-		s.metrics.refused.WithLabelValues(r.code).Inc()
-		if r.status == http.StatusRequestEntityTooLarge || r.status == http.StatusRequestTimeout {
-			// The rest of the body is not worth reading.
-			c.Response().Header().Set(echo.HeaderConnection, "close")
-		}
-		return r
+		return s.refused(c, err)
 	}
-	h := c.Response().Header()
-	h[echo.HeaderContentType] = jsonType
-	c.Response().WriteHeader(http.StatusOK)
-	_, _ = c.Response().Write(statusOK) // a sender that has gone sends again
-	return nil
+	return answerOK(c)
 }
 
 var (
@@ -58,20 +48,11 @@ func (s *Server) receive(c echo.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
 	_, err = s.deps.Receiver.Receive(ctx, tocsin.Batch{Source: source, Alerts: p.alerts, Truncated: p.truncated})
-	if err == nil {
-		s.metrics.alerts.Add(float64(len(p.alerts)))
-		return nil
+	if err != nil {
+		return s.notTaken(err)
 	}
-	r := refusalOf(err)
-	switch r.status {
-	case http.StatusBadRequest:
-		return r
-	case http.StatusServiceUnavailable:
-	default: // what is not known to be wrong for ever is worth another try
-		r = unavailable(err, "the alerts could not be stored; try again")
-	}
-	s.metrics.shed.WithLabelValues(shedUnavailable).Inc()
-	return r
+	s.metrics.alerts.Add(float64(len(p.alerts)))
+	return nil
 }
 
 // source is who sends: it is part of every alert's identity.

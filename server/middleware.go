@@ -111,7 +111,14 @@ func (s *Server) logRefusal(c echo.Context, r *refusal) {
 	switch {
 	case r.status >= http.StatusInternalServerError:
 		s.troubleLog.Do(line("request failed"))
-	case c.Path() == pathIntake || r.status == http.StatusUnauthorized:
+	case s.ofSender(c.Path()) || r.status == http.StatusUnauthorized:
 		s.refusalLog.Do(line("request refused"))
 	}
+}
+
+// ofSender reports whether a program posts there that nobody watches, so that
+// what it is refused for must be found in the log.
+func (s *Server) ofSender(path string) bool {
+	_, callback := s.deps.Callbacks[path]
+	return callback || path == pathIntake || path == pathJSON || path == pathHeartbeat
 }

@@ -10,11 +10,13 @@ import (
 
 // Paths that more than the route table needs.
 const (
-	pathIntake  = "/webhook/alertmanager"
-	pathHealthy = "/-/healthy"
-	pathReady   = "/-/ready"
-	pathMetrics = "/metrics"
-	pathRunbook = "/api/v1/runbooks/"
+	pathIntake    = "/webhook/alertmanager"
+	pathJSON      = "/webhook/json/:name"
+	pathHeartbeat = "/heartbeat/:name"
+	pathHealthy   = "/-/healthy"
+	pathReady     = "/-/ready"
+	pathMetrics   = "/metrics"
+	pathRunbook   = "/api/v1/runbooks/"
 )
 
 // routes is every route on one screen. openapi.json describes them.
@@ -26,6 +28,12 @@ func (s *Server) routes() *echo.Echo {
 	e.Use(s.observe)
 
 	e.POST(pathIntake, s.intake)
+	e.POST(pathJSON, s.jsonDoor)
+	e.GET(pathHeartbeat, s.heartbeatDoor)
+	e.POST(pathHeartbeat, s.heartbeatDoor)
+	for path, h := range s.deps.Callbacks {
+		e.POST(path, s.callback(h))
+	}
 
 	api := e.Group("/api/v1")
 	api.GET("/openapi.json", s.openAPI)

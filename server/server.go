@@ -32,9 +32,11 @@ type Server struct {
 	// plans has room for those who compute with schedules.
 	plans chan struct{}
 
-	budget   *budget
-	buffers  *buffers
-	decoders sync.Pool
+	budget  *budget
+	buffers *buffers
+	// callbacks are the buffers of callbacks; the budget is the same.
+	callbacks *buffers
+	decoders  sync.Pool
 
 	flight   *flight
 	stopping atomic.Bool
@@ -74,7 +76,8 @@ func New(c Config, d Deps) (*Server, error) {
 		}
 	}
 	s.gate.Store(newGate(c.Intake, c.API, c.CalendarToken, c.ExternalURL))
-	s.buffers = newBuffers(c.Limits.Body, s.budget)
+	s.buffers = newBuffers(c.Limits.Body, "set max_alerts on Alertmanager's webhook, or raise the limit", s.budget)
+	s.callbacks = newBuffers(callbackBody, "no provider sends as much", s.budget)
 	s.decoders.New = func() any { return newDecoder(c.Limits) }
 	if s.pages, err = newPages(); err != nil {
 		return nil, fmt.Errorf("server: %w", err)

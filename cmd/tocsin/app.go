@@ -55,6 +55,7 @@ type App struct {
 	engine     *escalation.Engine
 	feeds      *feed.Feeds
 	watch      *watch.Watch
+	doors      *doors
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
@@ -118,6 +119,9 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		Store: a.store, Runbooks: a.shelf, Escalator: a.engine,
 		Logger: log.With("component", "router"), Registerer: a.registry,
 	}); err != nil {
+		return nil, err
+	}
+	if a.doors, err = a.openDoors(cfg); err != nil {
 		return nil, err
 	}
 	a.registerMetrics()
@@ -186,7 +190,7 @@ func clientTLS(t *config.NATSTLS) (*tls.Config, error) {
 }
 
 func (a *App) serverDeps() server.Deps {
-	return server.Deps{
+	d := server.Deps{
 		Receiver: a.router, Reader: a.store, Actions: a.engine, Silencer: a.router,
 		OnCall: a.engine, Overrides: a.engine, Ahead: a.engine.Ahead, Calendar: a.calendar,
 		Runbooks: a.shelf, Health: a, Reload: a.Reload, Backup: a.store.Backup, Stats: a.store.Stats,
@@ -194,6 +198,8 @@ func (a *App) serverDeps() server.Deps {
 		Metrics:     promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}),
 		Logger:      a.log.With("component", "server"), Registerer: a.registry,
 	}
+	a.doors.serve(&d)
+	return d
 }
 
 // committed is told of every commit: targets that lag are woken through NATS,
@@ -244,6 +250,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.engine.Run(work) })
 	g.Go(func() error { return a.feeds.Run(work) })
 	g.Go(func() error { return a.watch.Run(work) })
+	a.doors.run(work, &g)
 	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
 	g.Go(func() error { return a.purge(work) })
 	for _, kind := range kinds {
@@ -341,6 +348,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.cfg = cfg
 	a.mu.Unlock()
 	a.router.SetRules(p.rules)
+	a.doors.set(cfg)
 	if err := a.reloadOnCall(cfg, p); err != nil {
 		return err
 	}

@@ -32,18 +32,6 @@ var (
 	groupLabels     = []string{"cluster", "namespace", "region", "environment", "env", "zone"}
 )
 
-// dedupKey is the key that was told before, or one made of the incident's ID.
-func dedupKey(n *tocsin.Notice) string {
-	if n.Delivery.Ref != "" {
-		return n.Delivery.Ref
-	}
-	key := "tocsin-" + n.Incident.ID
-	if len(key) > maxDedupKey || key != cleanLine(key) {
-		return "tocsin-" + tocsin.NewKey(n.Incident.ID).String()
-	}
-	return key
-}
-
 // event builds the event. It never fails and is never larger than PagerDuty
 // takes: what is too long is cut, and details are left out until it fits.
 func (p *Notifier) event(action, key string, n *tocsin.Notice) *pd.V2Event {

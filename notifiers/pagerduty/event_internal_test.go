@@ -11,7 +11,7 @@ func BenchmarkEvent(b *testing.B) {
 	n := notifiertest.Sample()
 	b.ReportAllocs()
 	for b.Loop() {
-		if ev := p.event(actionTrigger, dedupKey(&n), &n); ev.Payload.Details == nil {
+		if ev := p.event(actionTrigger, p.dedupKey(&n), &n); ev.Payload.Details == nil {
 			b.Fatal("no details")
 		}
 	}

@@ -3,6 +3,7 @@ package pagerduty
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -36,6 +37,9 @@ type step struct {
 // incident in PagerDuty, which pages. Where nobody is to be called, a trigger
 // only adds to the log of the acknowledged one, and the receipt says so. A
 // snoozed incident is an acknowledged one.
+//
+// The same is done where the acknowledgement that was to follow a trigger did
+// not come to it: what was there before is not certain then.
 //
 // To call again about an incident that is triggered there too is PagerDuty's own
 // work; it is triggered again all the same: that adds to its log, or, where
@@ -75,7 +79,8 @@ func next(n *tocsin.Notice) step {
 		return told
 	case d.State == tocsin.Resolved:
 		return trigger(n, unsure, "triggered again in PagerDuty")
-	case d.State == tocsin.Acknowledged && i.State == tocsin.Triggered && n.Call:
+	case d.State == tocsin.Triggered && d.More && i.State == tocsin.Triggered && n.Call,
+		d.State == tocsin.Acknowledged && i.State == tocsin.Triggered && n.Call:
 		return renew(told)
 	case i.Severity.Rank() > d.Severity.Rank():
 		return trigger(n, unsure, "told PagerDuty that the severity is "+string(i.Severity))
@@ -166,8 +171,12 @@ func (s step) receipt(n *tocsin.Notice, key string) tocsin.Receipt {
 	if s.more {
 		revision = max(n.Delivery.Revision, max(n.Incident.StateRevision, 1)-1)
 	}
+	var sent time.Time
+	if s.action != "" {
+		sent = n.Now
+	}
 	return tocsin.Receipt{
-		Ref: key, Revision: revision, State: s.state, Severity: s.severity,
+		Sent: sent, Ref: key, Revision: revision, State: s.state, Severity: s.severity, Heard: n.Delivery.Heard().HeardAt,
 		More: s.more, Text: s.text,
 	}
 }

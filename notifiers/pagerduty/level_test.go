@@ -78,7 +78,8 @@ func TestLevels(t *testing.T) {
 			assert.Equal(t, c.is, receipt.State)
 			assert.Equal(t, uint64(9), receipt.Revision)
 			for _, e := range s.Events() {
-				assert.Equal(t, "tocsin-k7f3q9", e.DedupKey)
+				assert.Contains(t, e.DedupKey, "tocsin-k7f3q9")
+				assert.Equal(t, c.told == resolved, e.DedupKey == "tocsin-k7f3q9-2", "after a resolution, the next key")
 				assert.Equal(t, http.StatusAccepted, e.Status)
 			}
 		})
@@ -124,7 +125,7 @@ func TestReceiptTellsWhatWasDone(t *testing.T) {
 	r, err := p.Deliver(t.Context(), n)
 	require.NoError(t, err)
 	assert.Equal(t, tocsin.Receipt{
-		Ref: "tocsin-k7f3q9", Revision: 3, State: triggered, Severity: tocsin.Critical, Text: "triggered in PagerDuty",
+		Ref: "tocsin-k7f3q9-rbtn", Sent: n.Now, Revision: 3, State: triggered, Severity: tocsin.Critical, Text: "triggered in PagerDuty",
 	}, r)
 
 	n.Incident.State = resolved

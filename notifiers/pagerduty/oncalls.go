@@ -38,8 +38,12 @@ const (
 
 // RESTConfig says how to reach PagerDuty's REST API.
 type RESTConfig struct {
-	// Token is an API key, read-only is enough. It is a secret: it is in no error.
+	// Token is an API key; read-only is enough for everything but notes. It is a
+	// secret: it is in no error.
 	Token string
+	// From is the address of the user in whose name notes are written: the token
+	// of an account wants one, that of a user knows whose it is.
+	From string
 	// APIURL is the base of the API; empty: DefaultAPIURL.
 	APIURL string
 	// Timeout bounds one call, its answer included; 0: DefaultTimeout.
@@ -51,6 +55,8 @@ type RESTConfig struct {
 // REST asks PagerDuty's REST API. It is safe for concurrent use.
 type REST struct {
 	token   string
+	from    string
+	base    string
 	timeout time.Duration
 	client  *pd.Client
 }
@@ -80,7 +86,7 @@ func NewREST(c RESTConfig) *REST {
 		// A redirect would carry the token to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &REST{token: token, timeout: cmp.Or(c.Timeout, DefaultTimeout), client: client}
+	return &REST{token: token, from: strings.TrimSpace(c.From), base: url, timeout: cmp.Or(c.Timeout, DefaultTimeout), client: client}
 }
 
 // OnCalls returns who is on call on a schedule between from and to, by From.
@@ -95,7 +101,7 @@ func NewREST(c RESTConfig) *REST {
 func (r *REST) OnCalls(ctx context.Context, scheduleID string, from, to time.Time) ([]OnCall, error) {
 	switch {
 	case r.token == "":
-		return nil, tocsin.Permanent(errors.New("no PagerDuty API token: set pagerduty.api_token or pagerduty.api_token_file"))
+		return nil, tocsin.Permanent(errNoToken)
 	case scheduleID == "":
 		return nil, tocsin.Permanent(errors.New("no PagerDuty schedule: set pagerduty_schedule to its ID, like P123ABC"))
 	case !from.Before(to) || to.Sub(from) > MaxOnCallRange:
@@ -156,8 +162,7 @@ func (r *REST) page(ctx context.Context, o pd.ListOnCallOptions) (*pd.ListOnCall
 	case a.err != nil:
 		return nil, fmt.Errorf("PagerDuty did not answer: %w", &hidden{r.redact(a.err.Error()), a.err})
 	case a.status == 0:
-		return nil, tocsin.Permanent(errors.New(
-			"the call to PagerDuty could not be made: check pagerduty.api_url, it must be an http or https address"))
+		return nil, tocsin.Permanent(errAPIURL)
 	case err == nil && a.status == http.StatusOK:
 		return page, nil
 	}

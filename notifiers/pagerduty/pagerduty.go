@@ -37,6 +37,9 @@ type Config struct {
 	// Transport makes the calls; nil: one of the notifier's own. Share one among
 	// notifiers to share their connections.
 	Transport http.RoundTripper
+	// Notes writes the incident's notes into PagerDuty's incident; nil: they are
+	// left out. The target needs its events (notifiers.Target.Thread).
+	Notes *REST
 }
 
 // Notifier speaks to one PagerDuty integration. It is safe for concurrent use;
@@ -45,8 +48,10 @@ type Config struct {
 type Notifier struct {
 	key     string
 	sender  string
+	tag     string
 	timeout time.Duration
 	client  *pd.Client
+	notes   *REST
 }
 
 // New returns a notifier. It makes no calls. A missing or wrong routing key is
@@ -63,8 +68,9 @@ func New(c Config) *Notifier {
 		// A redirect would carry the routing key to wherever it points.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	key := strings.TrimSpace(c.RoutingKey)
 	return &Notifier{
-		key:     strings.TrimSpace(c.RoutingKey),
+		key: key, tag: tag(key), notes: c.Notes,
 		sender:  line(cmp.Or(c.Client, DefaultClient)),
 		timeout: cmp.Or(c.Timeout, DefaultTimeout),
 		client:  client,
@@ -83,17 +89,19 @@ func newTransport() *http.Transport {
 	}
 }
 
-// Deliver makes at most one call to PagerDuty and says what PagerDuty shows
+// Deliver makes at most one call to the Events API and says what PagerDuty shows
 // then; Receipt.More asks for the next call. An error is marked with
 // tocsin.Permanent, tocsin.RetryAfter or tocsin.Unclear where that is so; any
 // other is temporary. No error holds the routing key.
 //
 // Quiet incidents are not to be handed to it. A resolved one that PagerDuty
-// cannot have heard of is answered without a call.
+// cannot have heard of is answered without a call. Notes follow the call, with
+// Config.Notes: a few, soon, and once; what cannot be written is said in the
+// receipt and never holds up a page.
 func (p *Notifier) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt, error) {
 	s := next(&n)
 	if s.action == "" {
-		return s.receipt(&n, ""), nil
+		return p.withNotes(ctx, &n, s.receipt(&n, "")), nil
 	}
 	if p.key == "" {
 		return tocsin.Receipt{}, tocsin.Permanent(errors.New(
@@ -102,11 +110,15 @@ func (p *Notifier) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 	if err := ctx.Err(); err != nil {
 		return tocsin.Receipt{}, fmt.Errorf("PagerDuty was not called: %w", err)
 	}
-	key := dedupKey(&n)
+	key := p.dedupKey(&n)
 	if err := p.send(ctx, p.event(s.action, key, &n), n.Now); err != nil {
 		return tocsin.Receipt{}, err
 	}
-	return s.receipt(&n, key), nil
+	r := s.receipt(&n, key)
+	if n.Delivery.State == tocsin.Resolved && s.state == tocsin.Resolved {
+		r.Ref, r.Sent = "", time.Time{} // what may have been begun anew was not; it is as before
+	}
+	return p.withNotes(ctx, &n, r), nil
 }
 
 // send makes the call and requires what PagerDuty documents as success: 202 and

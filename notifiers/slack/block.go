@@ -29,9 +29,11 @@ type textObject struct {
 }
 
 type block struct {
-	Type     string       `json:"type"`
-	Text     *textObject  `json:"text,omitzero"`
-	Elements []textObject `json:"elements,omitzero"`
+	Type    string      `json:"type"`
+	BlockID string      `json:"block_id,omitzero"`
+	Text    *textObject `json:"text,omitzero"`
+	// Elements are text objects in a context, controls among actions.
+	Elements any `json:"elements,omitzero"`
 }
 
 // attachment gives the message its coloured bar. Slack may fold attachments, so

@@ -17,6 +17,9 @@ const (
 	methodOpen    = "conversations.open"
 	methodMembers = "usergroups.users.list"
 	methodSet     = "usergroups.users.update"
+	methodTell    = "chat.postEphemeral"
+	methodView    = "views.open"
+	methodTest    = "auth.test"
 )
 
 // send posts or updates a message and returns the channel's ID and the
@@ -129,4 +132,36 @@ func (c *Client) setMembers(ctx context.Context, group string, users []string) e
 		_, err := c.api.UpdateUserGroupMembersListContext(ctx, group, users)
 		return err
 	})
+}
+
+// ephemeral posts what one person sees.
+func (c *Client) ephemeral(ctx context.Context, user string, f *form) error {
+	return c.call(ctx, methodTell, func(ctx context.Context) error {
+		options := append(f.options(c.base+methodTell), slackgo.UnsafeMsgOptionEndpoint(c.base+methodTell, func(v url.Values) {
+			v.Set("user", user)
+			v.Del("attachments")
+			v.Del("metadata")
+		}))
+		_, _, _, err := c.api.SendMessageContext(ctx, f.channel, options...)
+		return err
+	})
+}
+
+func (c *Client) openView(ctx context.Context, trigger string, v slackgo.ModalViewRequest) error {
+	return c.call(ctx, methodView, func(ctx context.Context) error {
+		_, err := c.api.OpenViewContext(ctx, trigger, v)
+		return err
+	})
+}
+
+// team returns the ID of the token's workspace.
+func (c *Client) team(ctx context.Context) (id string, err error) {
+	err = c.call(ctx, methodTest, func(ctx context.Context) error {
+		r, err := c.api.AuthTestContext(ctx)
+		if err == nil {
+			id = r.TeamID
+		}
+		return err
+	})
+	return id, err
 }

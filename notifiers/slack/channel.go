@@ -194,7 +194,7 @@ func (ch *Channel) send(ctx context.Context, method string, n *tocsin.Notice, at
 	address := func(m *message) {
 		m.place, m.metadata.Payload.Told, m.metadata.Payload.Called = at, covers.told, covers.called
 	}
-	f, err := incidentMessage(n, address)
+	f, err := incidentMessage(n, ch.client.buttons, address)
 	if err != nil {
 		return "", "", tocsin.Permanent(err)
 	}

@@ -36,6 +36,10 @@ type Config struct {
 	// Lookup makes Deliver and DeliverDigest search the channel for a message
 	// that an earlier attempt may have left, before they post one.
 	Lookup bool
+	// Buttons puts what can be clicked on the incidents' messages. Set it where
+	// Slack's callbacks reach package callback: anything else leaves people with
+	// buttons that do nothing.
+	Buttons bool
 }
 
 // Client calls Slack's Web API with one token. It is safe for concurrent use.
@@ -45,6 +49,9 @@ type Client struct {
 	token   string
 	timeout time.Duration
 	lookup  bool
+	buttons bool
+	// http sends what is no call of the Web API.
+	http *http.Client
 
 	mu       sync.Mutex
 	channels map[string]*Channel
@@ -54,7 +61,7 @@ type Client struct {
 // the first delivery.
 func New(cfg Config) *Client {
 	c := &Client{
-		base: cfg.APIURL, token: strings.TrimSpace(cfg.Token), timeout: cfg.Timeout, lookup: cfg.Lookup,
+		base: cfg.APIURL, token: strings.TrimSpace(cfg.Token), timeout: cfg.Timeout, lookup: cfg.Lookup, buttons: cfg.Buttons,
 		channels: map[string]*Channel{},
 	}
 	if c.base == "" {
@@ -77,6 +84,7 @@ func New(cfg Config) *Client {
 	// A redirect would take the token elsewhere.
 	r.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	// slack-go repeats nothing unless it is told to: the dispatcher does.
+	c.http = &r.http
 	c.api = slackgo.New(c.token, slackgo.OptionAPIURL(c.base), slackgo.OptionHTTPClient(r))
 	return c
 }

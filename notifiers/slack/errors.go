@@ -83,6 +83,8 @@ var hints = adviceByCode(map[string]string{
 	"check the ID of the Slack user group":                                                                      "no_such_subteam subteam_not_found",
 	"let everyone manage user groups: Workspace settings, Permissions, User Groups":                             "permission_denied",
 	"user groups need a paid plan of Slack":                                                                     "plan_upgrade_required paid_teams_only",
+	"click again: Slack gives 3 seconds to open a window":                                                       "expired_trigger_id exchanged_trigger_id invalid_trigger_id trigger_expired trigger_exchanged",
+	"the person is not in that channel":                                                                         "user_not_in_channel",
 	"check slack.api_url":                                                                                       "unknown_method",
 	"update Tocsin":                                                                                             "method_deprecated deprecated_endpoint",
 	ourFault: "no_users_provided invalid_blocks invalid_blocks_format block_mismatch msg_blocks_too_long msg_too_long no_text " +

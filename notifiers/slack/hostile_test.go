@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode"
@@ -34,7 +35,11 @@ var huge = []string{
 	strings.Repeat("🔥", 1500), strings.Repeat("` ", 1000), strings.Repeat("```\n", 500),
 }
 
+// tried counts the nasty texts that were made.
+var tried atomic.Int64
+
 func nastyText(r *rand.Rand) string {
+	tried.Add(1)
 	if r.IntN(60) == 0 {
 		return huge[r.IntN(len(huge))]
 	}
@@ -149,7 +154,7 @@ func deliverHostile(t *testing.T, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := slacktest.New(slacktest.WithAutoCreate())
-	ch := slack.New(slack.Config{Token: "t", HTTPClient: s.Client()}).Channel("#incidents")
+	ch := slack.New(slack.Config{Token: "t", HTTPClient: s.Client(), Buttons: seed%2 == 0}).Channel("#incidents")
 	n := nastyNotice(r)
 	receipt, err := ch.Deliver(t.Context(), n)
 	require.NoError(t, err, "seed %d", seed)
@@ -176,6 +181,41 @@ func TestHostileTextIsHarmless(t *testing.T) {
 	}
 	for seed := range uint64(cases) {
 		deliverHostile(t, seed)
+	}
+	if cases == 10_000 {
+		require.GreaterOrEqual(t, tried.Load(), int64(1_000_000), "texts from outside that were tried")
+	}
+}
+
+// TestHostileRepliesAreHarmless: what is said to one person, and what a window
+// shows, holds text from outside too.
+func TestHostileRepliesAreHarmless(t *testing.T) {
+	t.Parallel()
+	cases := 3000
+	if testing.Short() || raceDetector {
+		cases = 300
+	}
+	s := slacktest.New(slacktest.WithAutoCreate())
+	id := s.AddChannel("incidents")
+	s.AddUser(slacktest.User{ID: "U0ANA0001", Name: "ana"})
+	c := slack.New(slack.Config{Token: "t", APIURL: slacktest.URL, HTTPClient: s.Client()})
+	for seed := range uint64(cases) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		n := nastyNotice(r)
+		lines := []string{slack.State(n.Incident), "– " + slack.Escape(nastyText(r), 300), slack.Code(nastyText(r), 300)}
+		if n.Runbook != nil {
+			lines = append(lines, slack.RunbookLines(n.Runbook)...)
+		}
+		require.NoError(t, c.Tell(t.Context(), id, "U0ANA0001", slack.Reply{Lines: lines}), "seed %d", seed)
+		require.NoError(t, c.Open(t.Context(), s.Trigger("U0ANA0001"), slack.Modal{
+			Callback: "x", Title: "T", Submit: "S", Lines: lines, Inputs: []slack.Input{{ID: "a", Label: "A"}},
+		}), "seed %d", seed)
+		said := s.Ephemerals("U0ANA0001")
+		assertHarmless(t, said[len(said)-1].Message)
+		v, ok := s.View("U0ANA0001")
+		require.True(t, ok)
+		require.Empty(t, slacktest.Message{Blocks: v.Blocks}.See().Mentions)
+		s.Dismiss("U0ANA0001")
 	}
 }
 

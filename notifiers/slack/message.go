@@ -27,11 +27,11 @@ var details = []detail{
 }
 
 // incidentMessage encodes the message about an incident, addressed by address.
-func incidentMessage(n *tocsin.Notice, address func(*message)) (form, error) {
+func incidentMessage(n *tocsin.Notice, clickable bool, address func(*message)) (form, error) {
 	var f form
 	scratch := make([]byte, 0, 512)
 	for i := range details {
-		v := view{Notice: n, detail: details[i], line: scratch}
+		v := view{Notice: n, detail: details[i], clickable: clickable, line: scratch}
 		m := v.message()
 		address(&m)
 		var err error
@@ -49,8 +49,10 @@ func incidentMessage(n *tocsin.Notice, address func(*message)) (form, error) {
 type view struct {
 	*tocsin.Notice
 	detail detail
-	b      builder
-	line   []byte // scratch
+	// clickable messages have buttons.
+	clickable bool
+	b         builder
+	line      []byte // scratch
 }
 
 func (v *view) message() message {
@@ -65,10 +67,14 @@ func (v *view) message() message {
 		v.status()
 		v.description()
 		v.text()
+		v.buttons()
 		v.firing()
 		v.runbook()
 	}
 	v.links()
+	if i.State == tocsin.Resolved {
+		v.buttons()
+	}
 	v.b.flush()
 	return message{
 		text:        v.fallback(),

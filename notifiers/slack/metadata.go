@@ -23,6 +23,10 @@ const (
 	eventDigest   = eventPrefix + "digest"
 )
 
+// IsIncident reports whether metadata of the type are those of an incident's
+// message.
+func IsIncident(eventType string) bool { return eventType == eventIncident }
+
 type payload struct {
 	Incident string `json:"incident,omitzero"`
 	Target   string `json:"target,omitzero"`

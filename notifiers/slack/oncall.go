@@ -123,6 +123,11 @@ func (v *view) notice() message {
 	}
 	v.b.flush()
 	v.text()
+	if v.clickable && i.State == tocsin.Triggered {
+		v.b.blocks = append(v.b.blocks, block{
+			Type: "actions", BlockID: blockID(i), Elements: []control{button(ActionAcknowledge, "Acknowledge", i.ID, "primary")},
+		})
+	}
 	if i.AcknowledgedBy != "" {
 		b := appendName(append(v.line[:0], "👀 Taken by "...), i.AcknowledgedBy)
 		v.b.line(appendTime(append(b, " at "...), i.AcknowledgedAt))

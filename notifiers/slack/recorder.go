@@ -128,6 +128,8 @@ type answer struct {
 	HasMore  bool              `json:"has_more,omitzero"`
 	Messages []answeredMessage `json:"messages,omitzero"`
 	Channels []answeredChannel `json:"channels,omitzero"`
+	// TeamID is the workspace of the token.
+	TeamID string `json:"team_id,omitzero"`
 	// Users are the members of a user group.
 	Users    []string `json:"users,omitzero"`
 	Metadata struct {

@@ -43,6 +43,10 @@ func canonIncident(i *tocsin.Incident) *tocsin.Incident {
 	canonTime(&i.OpenedAt)
 	canonTime(&i.ChangedAt)
 	canonTime(&i.AcknowledgedAt)
+	if i.ReturnedAt != nil { // shared: a new one
+		t := i.ReturnedAt.UTC()
+		i.ReturnedAt = &t
+	}
 	canonTime(&i.ResolvedAt)
 	for n := range i.Flips {
 		canonTime(&i.Flips[n])
@@ -51,6 +55,12 @@ func canonIncident(i *tocsin.Incident) *tocsin.Incident {
 		d := &i.Deliveries[n]
 		canonTime(&d.Since)
 		canonTime(&d.DeliveredAt)
+		if d.Back != nil { // shared: a new one
+			b := *d.Back
+			canonTime(&b.HeardAt)
+			canonTime(&b.SentAt)
+			d.Back = &b
+		}
 		canonTime(&d.Next)
 	}
 	canonEscalation(i.Escalation)

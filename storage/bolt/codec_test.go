@@ -82,7 +82,7 @@ func TestCloneSharesNothing(t *testing.T) {
 			shared = append(shared, path)
 		}
 	})
-	assert.Equal(t, []string{".GroupBy", ".Routes", ".Receivers", ".Suppression"}, shared)
+	assert.Equal(t, []string{".GroupBy", ".Routes", ".Receivers", ".ReturnedAt", ".Suppression", ".Deliveries[].Back", ".Deliveries[].Back"}, shared)
 }
 
 // drawTime draws instants in any zone, the zero time among them.

@@ -200,8 +200,9 @@ func (s *service) pagerdutyCalls(name, key string) []contact {
 			continue
 		}
 		again := e.Outcome == "logged"
+		about, _, _ := strings.Cut(strings.TrimPrefix(e.DedupKey, "tocsin-"), "-")
 		if e.Outcome == "opened" || again && !acknowledged[e.DedupKey] {
-			out = append(out, contact{at: e.At, user: name, by: "PagerDuty", about: strings.TrimPrefix(e.DedupKey, "tocsin-"), again: again})
+			out = append(out, contact{at: e.At, user: name, by: "PagerDuty", about: about, again: again})
 		}
 		if e.Outcome != "logged" {
 			acknowledged[e.DedupKey] = e.Outcome == "acknowledged"

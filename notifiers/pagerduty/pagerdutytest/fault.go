@@ -15,7 +15,8 @@ import (
 // with only a Delay answers late.
 type Fault struct {
 	// RoutingKey and Action that it meets; empty: all. Change events have no
-	// action.
+	// action; those of the REST API are OnCallsAction, NotesAction and
+	// SubscriptionsAction.
 	RoutingKey, Action string
 	// Times it happens; 0: until Clear.
 	Times int
@@ -116,6 +117,10 @@ func (s *Server) Client() *http.Client { return &http.Client{Transport: s.Transp
 
 // Transport returns what Client sends its requests through.
 func (s *Server) Transport() http.RoundTripper { return transport{s} }
+
+// Through returns a client whose requests go to a handler without a socket: that
+// of a Subscription.
+func Through(h http.Handler) *http.Client { return &http.Client{Transport: transport{h}} }
 
 type transport struct{ handler http.Handler }
 

@@ -54,18 +54,8 @@ type onCallQuery struct {
 }
 
 func (s *Server) onCalls(w http.ResponseWriter, r *http.Request) {
-	if f := s.fault(&event{Action: OnCallsAction}); f != nil {
-		if !f.hold(r.Context()) || f.Drop {
-			panic(http.ErrAbortHandler)
-		}
-		if f.Status != 0 {
-			if f.Body == nil {
-				f.Body = []byte(`{"error":{"message":"` + http.StatusText(f.Status) + `","code":0}}`)
-				w.Header().Set("Content-Type", "application/json; charset=utf-8")
-			}
-			f.answer(w)
-			return
-		}
+	if s.restFault(w, r, OnCallsAction) {
+		return
 	}
 	if !s.authorized(w, r) {
 		return

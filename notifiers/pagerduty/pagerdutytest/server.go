@@ -29,6 +29,9 @@ type Config struct {
 	RateLimit int
 	// APIToken that the REST API wants; empty: it asks for none.
 	APIToken string
+	// WantFrom refuses writes without the From header, as for the token of an
+	// account.
+	WantFrom bool
 	// OnCalls is what GET /oncalls answers.
 	OnCalls []OnCall
 	// MaxEvents is how many events and violations are remembered, the latest;
@@ -88,6 +91,10 @@ type Incident struct {
 	AcknowledgedAt       time.Time
 	ResolvedAt           time.Time
 	Log                  []LogEntry
+	Notes                []Note
+
+	assignees []Reference
+	priority  *Reference
 }
 
 // Stats counts what happened since the start.
@@ -113,6 +120,11 @@ type Server struct {
 	events     []Event
 	violations []Event
 	stats      Stats
+	subs       []*Subscription
+	hooks      []Hook
+	results    []HookResult
+	told       int
+	last       time.Time
 }
 
 type incidentKey struct{ routing, dedup string }
@@ -135,6 +147,9 @@ func New(c Config) *Server {
 	s.mux.HandleFunc("POST /v2/change/enqueue", s.enqueue)
 	s.mux.HandleFunc("GET /incidents", s.listIncidents)
 	s.mux.HandleFunc("GET /incidents/{id}", s.getIncident)
+	s.mux.HandleFunc("POST /incidents/{id}/notes", s.postNote)
+	s.mux.HandleFunc("GET /webhook_subscriptions", s.listSubscriptions)
+	s.mux.HandleFunc("GET /abilities", s.abilities)
 	s.mux.HandleFunc("GET /oncalls", s.onCalls)
 	s.mux.HandleFunc("GET /{$}", s.page)
 	return s
@@ -152,7 +167,7 @@ func (s *Server) Incidents(routingKey string) []Incident {
 	for _, i := range s.incidents {
 		if routingKey == "" || i.RoutingKey == routingKey {
 			c := *i
-			c.Log = slices.Clone(i.Log)
+			c.Log, c.Notes = slices.Clone(i.Log), slices.Clone(i.Notes)
 			out = append(out, c)
 		}
 	}
@@ -213,11 +228,13 @@ func (s *Server) apply(e *event, now time.Time) string {
 	case "acknowledge":
 		if i.Status == Triggered {
 			i.Status, i.AcknowledgedAt = Acknowledged, now
+			s.tell(i, "acknowledged", integration(i), nil)
 		}
 		s.stats.Acknowledged++
 	case "resolve":
 		i.Status, i.ResolvedAt = Resolved, now
 		delete(s.open, key)
+		s.tell(i, "resolved", integration(i), nil)
 		s.stats.Resolved++
 		outcome = Resolved
 	}
@@ -237,4 +254,5 @@ func (s *Server) openIncident(key incidentKey, e *event, now time.Time) {
 	}
 	s.incidents = append(s.incidents, i)
 	s.open[key] = i
+	s.tell(i, "triggered", integration(i), nil)
 }

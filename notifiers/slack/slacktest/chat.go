@@ -176,28 +176,6 @@ func (s *Server) attach(ch *channel, m *message, threadTS string) bool {
 	return true
 }
 
-func (s *Server) postEphemeral(c *call) answer {
-	t, ans, ok := readContent(c)
-	if !ok {
-		return ans
-	}
-	if t.empty() {
-		return failed("no_text")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, code := s.target(c.arg("channel")); code != "" {
-		return failed(code)
-	}
-	if s.users[c.arg("user")] == nil {
-		return failed("user_not_in_channel")
-	}
-	return succeeded(struct {
-		OK bool   `json:"ok"`
-		TS string `json:"message_ts"`
-	}{true, s.newTS(c.now)})
-}
-
 // own finds a message that the bot may change. The caller holds s.mu.
 func (s *Server) own(c *call, forbidden string) (*channel, *message, string) {
 	// chat.update and chat.delete take IDs alone.

@@ -6,6 +6,10 @@
 //	s := slacktest.New(slacktest.WithAutoCreate())
 //	client := slack.New(slack.Config{Token: "xoxb-1", HTTPClient: s.Client()})
 //
+// People click, answer modals and type commands too: Click, Submit and Command send
+// what Slack would, signed, to the app's callbacks (SetCallbacks), and the page has
+// working buttons.
+//
 // It works behind sockets (http.Server, httptest.Server) and without any:
 // Client returns an *http.Client that calls the handler directly and so runs
 // inside a testing/synctest bubble.

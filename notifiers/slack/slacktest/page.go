@@ -2,10 +2,12 @@ package slacktest
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,6 +53,8 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 		s.showPage(w, r, "body")
 	case "/events":
 		s.serveEvents(w, r)
+	case "/click", "/submit", "/dismiss", "/command":
+		s.serveDoing(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -62,6 +66,12 @@ type pageData struct {
 	Current  pageChannel
 	Messages []pageMessage
 	More     int
+	People   []pageUser
+	// Clickable is true where an app takes what people do.
+	Clickable bool
+	// Types is true where one takes slash commands.
+	Types bool
+	View  *pageView
 }
 
 type pageChannel struct {
@@ -73,20 +83,23 @@ type pageChannel struct {
 }
 
 type pageMessage struct {
+	Channel, TS string
 	Who, Letter string
-	App         bool
-	At          time.Time
-	Day         string
-	Body        template.HTML
-	Edits       int
-	Broadcast   bool
-	Reactions   []string
-	Replies     []pageMessage
+	// Ephemeral messages are seen by one person.
+	Ephemeral bool
+	App       bool
+	At        time.Time
+	Day       string
+	Body      template.HTML
+	Edits     int
+	Broadcast bool
+	Reactions []string
+	Replies   []pageMessage
 }
 
 func (s *Server) showPage(w http.ResponseWriter, r *http.Request, name string) {
 	var out bytes.Buffer
-	if err := pageTemplate.ExecuteTemplate(&out, name, s.pageData(r.URL.Query().Get("channel"))); err != nil {
+	if err := pageTemplate.ExecuteTemplate(&out, name, s.pageData(r.URL.Query().Get("channel"), r.URL.Query().Get("me"))); err != nil {
 		http.Error(w, "the page could not be made: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -97,9 +110,11 @@ func (s *Server) showPage(w http.ResponseWriter, r *http.Request, name string) {
 	_, _ = w.Write(out.Bytes())
 }
 
-func (s *Server) pageData(ref string) pageData {
-	d := pageData{Team: "Tocsin Test"}
+func (s *Server) pageData(ref, me string) pageData {
+	d := pageData{Team: "Tocsin Test", People: s.people(me)}
 	s.mu.Lock()
+	d.Clickable = s.callbacks.Interactions != "" && len(d.People) > 0
+	d.Types = s.callbacks.Commands != "" && len(d.People) > 0
 	all := s.sorted(func(*channel) bool { return true })
 	current := s.find(ref)
 	if current == nil && len(all) > 0 {
@@ -120,11 +135,12 @@ func (s *Server) pageData(ref string) pageData {
 	if current == nil {
 		return d
 	}
-	messages := s.Messages(current.id)
+	messages := s.withWhispers(&d)
 	d.More = max(0, len(messages)-pageMessages)
 	day := ""
 	for _, m := range messages[d.More:] {
-		pm := m.page(names)
+		pm := m.Message.page(names)
+		pm.Ephemeral = m.To != ""
 		if pm.Day == day {
 			pm.Day = ""
 		} else {
@@ -133,6 +149,29 @@ func (s *Server) pageData(ref string) pageData {
 		d.Messages = append(d.Messages, pm)
 	}
 	return d
+}
+
+// withWhispers are the messages of the current channel, with what whoever looks at
+// the page sees alone; an Ephemeral without To is for everybody. It fills in the
+// modal that is open.
+func (s *Server) withWhispers(d *pageData) []Ephemeral {
+	var out []Ephemeral
+	for _, m := range s.Messages(d.Current.ID) {
+		out = append(out, Ephemeral{Message: m})
+	}
+	for _, u := range d.People {
+		if !u.Me {
+			continue
+		}
+		d.View = s.pageView(u.ID, d.People)
+		for _, e := range s.Ephemerals(u.ID) {
+			if e.Channel == d.Current.ID {
+				out = append(out, e)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Ephemeral) int { return cmp.Compare(micros(a.TS), micros(b.TS)) })
+	return out
 }
 
 func (m Message) page(names map[string]string) pageMessage {
@@ -144,6 +183,7 @@ func (m Message) page(names map[string]string) pageMessage {
 	unix, _ := strconv.ParseInt(sec, 10, 64)
 	at := time.Unix(unix, 0).UTC()
 	p := pageMessage{
+		Channel: m.Channel, TS: m.TS,
 		Who: who, App: m.User == BotUserID, At: at, Day: at.Format("Monday, January 2, 2006"),
 		Body: m.See().HTML, Edits: m.Edits, Broadcast: m.Broadcast, Reactions: m.Reactions,
 	}

@@ -3,9 +3,6 @@ package slacktest
 import (
 	"slices"
 	"strings"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // token is what one token may do.
@@ -232,62 +229,3 @@ func (s *Server) authTest(*call) answer {
 
 // connectionOpen refuses: Socket Mode is not emulated.
 func (s *Server) connectionOpen(*call) answer { return failed("not_supported") }
-
-func (s *Server) viewOpen(c *call) answer {
-	if c.arg("trigger_id") == "" {
-		return failed("invalid_trigger_id")
-	}
-	return s.putView(c, "modal", "")
-}
-
-func (s *Server) viewPublish(c *call) answer {
-	s.mu.Lock()
-	known := s.users[c.arg("user_id")] != nil
-	s.mu.Unlock()
-	if !known {
-		return failed("user_not_found")
-	}
-	return s.putView(c, "home", "")
-}
-
-func (s *Server) viewUpdate(c *call) answer {
-	id := c.arg("view_id")
-	s.mu.Lock()
-	known := s.views[id] != nil
-	s.mu.Unlock()
-	if !known {
-		return failed("not_found")
-	}
-	return s.putView(c, "", id)
-}
-
-// putView checks a view's blocks and keeps it. A modal and a home tab take 100
-// blocks.
-func (s *Server) putView(c *call, kind, id string) answer {
-	view := map[string]jsontext.Value{}
-	if err := json.Unmarshal([]byte(c.arg("view")), &view); err != nil {
-		return failed("invalid_arguments")
-	}
-	var got string
-	if err := json.Unmarshal(view["type"], &got); err != nil || kind != "" && got != kind {
-		return failed("invalid_arguments")
-	}
-	if problems, ok := checkBlocks(view["blocks"], maxViewBlocks); !ok || len(problems) > 0 {
-		return invalidBlocks("invalid_arguments", problems)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if id == "" {
-		id = s.newID('V')
-	}
-	view["id"] = jsontext.Value(`"` + id + `"`)
-	raw, err := json.Marshal(view, json.Deterministic(true))
-	if err != nil {
-		return failed("invalid_arguments")
-	}
-	s.views[id] = raw
-	return succeeded(struct {
-		OK   bool           `json:"ok"`
-		View jsontext.Value `json:"view"`
-	}{true, raw})
-}

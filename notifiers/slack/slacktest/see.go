@@ -163,25 +163,3 @@ func (r *render) textObject(t textObject) {
 	}
 	r.out.WriteString(strings.ReplaceAll(html.EscapeString(t.Text), "\n", "<br>"))
 }
-
-func (r *render) element(raw jsontext.Value) {
-	var e element
-	if len(raw) == 0 || json.Unmarshal(raw, &e) != nil {
-		return
-	}
-	if e.Type != "button" {
-		fmt.Fprintf(&r.out, `<span class="button">[%s]</span>`, html.EscapeString(e.Type))
-		return
-	}
-	class := "button " + html.EscapeString(e.Style)
-	if e.URL != "" {
-		r.links = append(r.links, e.URL)
-		r.out.WriteString(`<a rel="noopener noreferrer" target="_blank" class="` + class + `" href="` + html.EscapeString(e.URL) + `">`)
-		r.rawText(e.Text)
-		r.out.WriteString("</a>")
-		return
-	}
-	r.out.WriteString(`<button class="` + class + `" disabled title="clicks are not emulated">`)
-	r.rawText(e.Text)
-	r.out.WriteString("</button>")
-}

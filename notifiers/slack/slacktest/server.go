@@ -48,11 +48,17 @@ type Server struct {
 	byName   map[string]*channel
 	users    map[string]*User
 	groups   map[string]*UserGroup
-	views    map[string][]byte // home tabs and modals by view ID
-	lastTS   int64             // microseconds
-	nextID   uint64
-	calls    map[string]int
-	log      ring[Request]
+	views    map[string]*view // home tabs and modals by view ID
+	modals   []*view          // as they were opened
+	// What people do, and what is handed out for it.
+	callbacks  Callbacks
+	triggers   map[string]*trigger
+	responses  map[string]*response // by path
+	ephemerals []Ephemeral
+	lastTS     int64 // microseconds
+	nextID     uint64
+	calls      map[string]int
+	log        ring[Request]
 
 	watch watch
 }
@@ -117,7 +123,9 @@ func New(opts ...Option) *Server {
 		byName:      map[string]*channel{},
 		users:       map[string]*User{BotUserID: {ID: BotUserID, Name: BotName, RealName: "Tocsin", Bot: true}},
 		groups:      map[string]*UserGroup{},
-		views:       map[string][]byte{},
+		views:       map[string]*view{},
+		triggers:    map[string]*trigger{},
+		responses:   map[string]*response{},
 		calls:       map[string]int{},
 	}
 	s.faults.rand = rand.New(rand.NewPCG(1, 0))
@@ -134,11 +142,15 @@ func New(opts ...Option) *Server {
 // streams of the page. The server answers on.
 func (s *Server) Close() { s.closing.Do(func() { close(s.closed) }) }
 
-// ServeHTTP answers the Web API below /api/, the page at / and what the page
-// needs.
+// ServeHTTP answers the Web API below /api/, messages to a response_url, the page
+// at / and what the page needs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if method, ok := strings.CutPrefix(r.URL.Path, "/api/"); ok {
 		s.serveAPI(w, r, method)
+		return
+	}
+	if isResponse(r.URL.Path) {
+		s.serveResponse(w, r)
 		return
 	}
 	s.servePage(w, r)

@@ -150,7 +150,7 @@ func TestSlackGoUsersGroupsAndConversations(t *testing.T) {
 			Type: "modal", Title: slackgo.NewTextBlockObject("plain_text", "T", false, false),
 			Blocks: slackgo.Blocks{BlockSet: []slackgo.Block{slackgo.NewDividerBlock()}},
 		}
-		opened, err := api.OpenViewContext(ctx, "trigger", view)
+		opened, err := api.OpenViewContext(ctx, s.Trigger(ana), view)
 		require.NoError(t, err)
 		_, err = api.UpdateViewContext(ctx, view, "", "", opened.ID)
 		require.NoError(t, err)

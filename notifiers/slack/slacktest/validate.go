@@ -81,16 +81,17 @@ type block struct {
 }
 
 type element struct {
-	Type     string           `json:"type"`
-	ActionID string           `json:"action_id"`
-	Text     jsontext.Value   `json:"text"`
-	Value    string           `json:"value"`
-	URL      string           `json:"url"`
-	Style    string           `json:"style"`
-	Options  []jsontext.Value `json:"options"`
-	ImageURL string           `json:"image_url"`
-	AltText  string           `json:"alt_text"`
-	Confirm  *struct {
+	Type        string           `json:"type"`
+	ActionID    string           `json:"action_id"`
+	Text        jsontext.Value   `json:"text"`
+	Value       string           `json:"value"`
+	URL         string           `json:"url"`
+	Style       string           `json:"style"`
+	Options     []jsontext.Value `json:"options"`
+	Placeholder jsontext.Value   `json:"placeholder"`
+	ImageURL    string           `json:"image_url"`
+	AltText     string           `json:"alt_text"`
+	Confirm     *struct {
 		Title   textObject `json:"title"`
 		Text    textObject `json:"text"`
 		Confirm textObject `json:"confirm"`
@@ -331,9 +332,7 @@ func (k *checker) element(raw jsontext.Value, at string) {
 	case "image":
 		k.image(e.ImageURL, e.AltText, at)
 	case "static_select", "multi_static_select", "overflow", "radio_buttons", "checkboxes":
-		if len(e.Options) > maxOptions {
-			k.fail(at+"/options", "no more than %d items allowed", maxOptions)
-		}
+		k.options(&e, at)
 	case "users_select", "conversations_select", "channels_select", "external_select", "datepicker", "timepicker", "datetimepicker":
 	default:
 		k.fail(at+"/type", "unsupported type: %s", e.Type)
@@ -347,6 +346,39 @@ func (k *checker) button(e *element, at string) {
 	if e.Style != "" && e.Style != "primary" && e.Style != "danger" {
 		k.fail(at+"/style", "must be one of: primary, danger")
 	}
+	k.confirm(e, at)
+}
+
+// options checks those of a menu
+// (https://docs.slack.dev/reference/block-kit/composition-objects/option-object).
+func (k *checker) options(e *element, at string) {
+	most := maxOptions
+	if e.Type == "overflow" {
+		most = maxOverflow
+	}
+	if len(e.Options) == 0 && e.Type != "static_select" || len(e.Options) > most {
+		k.fail(at+"/options", "must have 1 to %d items", most)
+	}
+	for n, raw := range e.Options {
+		var o struct {
+			Text  jsontext.Value `json:"text"`
+			Value string         `json:"value"`
+		}
+		where := at + "/options/" + strconv.Itoa(n)
+		if err := json.Unmarshal(raw, &o); err != nil {
+			k.fail(where, "must be an option object")
+			continue
+		}
+		k.text(o.Text, where+"/text", maxOptionText, "")
+		k.length(where+"/value", o.Value, maxOptionValue)
+	}
+	if len(e.Placeholder) > 0 {
+		k.text(e.Placeholder, at+"/placeholder", maxPlaceholder, "plain_text")
+	}
+	k.confirm(e, at)
+}
+
+func (k *checker) confirm(e *element, at string) {
 	if c := e.Confirm; c != nil {
 		k.textObject(c.Title, at+"/confirm/title", maxConfirmTitle, "plain_text")
 		k.textObject(c.Text, at+"/confirm/text", maxConfirmText, "")

@@ -1,0 +1,197 @@
+package callback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack"
+)
+
+const (
+	// maxSilence is the longest silence that is made by a click.
+	maxSilence = 30 * 24 * time.Hour
+	// recently is how far back the incidents of the group are counted.
+	recently = 30 * 24 * time.Hour
+	// What is counted before a silence is confirmed is bounded: the window must
+	// open within 3 s of the click.
+	countWithin    = 1200 * time.Millisecond
+	countIncidents = 1000
+	countAlerts    = 2000
+	countArchived  = 5000
+)
+
+// silenceFor are the durations that can be chosen.
+var silenceFor = [][2]string{
+	{"30m", "30 minutes"}, {"1h", "1 hour"}, {"4h", "4 hours"}, {"24h", "1 day"}, {"72h", "3 days"}, {"168h", "1 week"},
+}
+
+var bareName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// quoted escapes what Alertmanager's matchers give a meaning to inside of quotes,
+// and that alone (github.com/prometheus/alertmanager/matcher/parse).
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// matchers are those that select exactly what has the labels.
+func matchers(l tocsin.Labels) []string {
+	var out []string
+	for _, name := range l.Names() {
+		left := name
+		if !bareName.MatchString(name) {
+			left = `"` + quoted.Replace(name) + `"`
+		}
+		out = append(out, left+`="`+quoted.Replace(l[name])+`"`)
+	}
+	return out
+}
+
+// group are the labels that the incident's alerts share.
+func (h *Handler) group(ctx context.Context, inc *tocsin.Incident) (tocsin.Labels, error) {
+	alerts, err := h.d.Reader.AlertsOf(ctx, inc.ID, 1)
+	if err != nil || len(alerts) == 0 {
+		return nil, err
+	}
+	return alerts[0].Labels.Pick(inc.GroupBy), nil
+}
+
+// askSilence shows what a silence would hide before it is made.
+func (h *Handler) askSilence(ctx context.Context, c *clicking) answer {
+	if _, ok := duration(c.choice, maxSilence); !ok {
+		return answer{refusal: malformed("action", "the menu has no such choice")}
+	}
+	labels, err := h.group(ctx, c.inc)
+	switch {
+	case err != nil:
+		return h.notNow(c.sender)
+	case h.d.Silencer == nil:
+		return h.told("stale", c.sender, "Silences cannot be made from Slack here.")
+	case len(labels) == 0:
+		return h.told("stale", c.sender, "Nothing was done: the incident's alerts are not grouped by any label, so a silence of its group would hide everything.")
+	}
+	return h.show(c, func(ctx context.Context) slack.Modal {
+		lines := []string{"Hides the alerts that have all of these labels:"}
+		for _, m := range matchers(labels) {
+			lines = append(lines, "• "+slack.Code(m, 300))
+		}
+		lines = append(lines, h.impact(ctx, c.inc, labels)...)
+		return slack.Modal{
+			Callback: modalSilence, Title: "Silence", Submit: "Silence", Lines: lines,
+			Inputs: []slack.Input{
+				{ID: inputFor, Label: "For how long", Kind: slack.InputChoice, Options: silenceFor, Initial: c.choice},
+				{ID: inputText, Label: "Why", Kind: slack.InputText, Max: 300, Hint: "Whoever wonders why nothing pages reads this."},
+			},
+		}
+	})
+}
+
+// impact says what a silence of the labels would hide now, and what it would have
+// hidden. What cannot be counted in time is said to be at least so much.
+func (h *Handler) impact(ctx context.Context, inc *tocsin.Incident, labels tocsin.Labels) []string {
+	ctx, cancel := context.WithTimeout(ctx, countWithin)
+	defer cancel()
+	alerts, incidents, least := h.hides(ctx, labels)
+	now := fmt.Sprintf("Now it would hide *%s%d* firing %s of %s.", least, alerts, plural(alerts, "alert"), count(incidents, "incident"))
+	before, least := h.before(ctx, inc)
+	return []string{now, fmt.Sprintf("In the last 30 days the same group has opened %s%s.", least, count(before, "incident"))}
+}
+
+const atLeast = "at least "
+
+func (h *Handler) hides(ctx context.Context, labels tocsin.Labels) (alerts, incidents int, least string) {
+	list, err := h.d.Reader.List(ctx, tocsin.Filter{States: open, Limit: countIncidents})
+	if err != nil || len(list) == countIncidents {
+		least = atLeast
+	}
+	for _, i := range list {
+		if i.Firing == 0 {
+			continue
+		}
+		records, err := h.d.Reader.AlertsOf(ctx, i.ID, countAlerts)
+		if err != nil || len(records) == countAlerts {
+			least = atLeast
+		}
+		hit := 0
+		for n := range records {
+			if records[n].State.Firing && has(records[n].Labels, labels) {
+				hit++
+			}
+		}
+		if alerts += hit; hit > 0 {
+			incidents++
+		}
+	}
+	return alerts, incidents, least
+}
+
+// has reports whether all matchers of labels match l: a label that is absent has
+// the empty value.
+func has(l, labels tocsin.Labels) bool {
+	for name, value := range labels {
+		if l[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// before counts the incidents of the group, this one among them.
+func (h *Handler) before(ctx context.Context, inc *tocsin.Incident) (n int, least string) {
+	list, err := h.d.Reader.List(ctx, tocsin.Filter{Archived: true, Limit: countArchived})
+	if err != nil || len(list) == countArchived {
+		least = atLeast
+	}
+	since := h.cfg.Now().Add(-recently)
+	for _, i := range list {
+		if i.Group == inc.Group && !i.OpenedAt.Before(since) {
+			n++
+		}
+	}
+	return max(n, 1), least
+}
+
+func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer {
+	d, ok1 := duration(v.input(inputFor), maxSilence)
+	comment := strings.TrimSpace(v.input(inputText))
+	switch {
+	case !ok1:
+		return complain(inputFor, "Choose how long.")
+	case comment == "":
+		return complain(inputText, "Say why: whoever wonders why nothing pages reads this.")
+	case h.d.Silencer == nil:
+		return complain(inputText, "Silences cannot be made from Slack here.")
+	}
+	labels, err := h.group(ctx, c.inc)
+	if err != nil {
+		return complain(inputText, "Not done: Tocsin cannot read its store right now. Try again in a moment.")
+	}
+	now := h.cfg.Now()
+	if h.answered.add(v.ID, now) == seenBefore {
+		return ok("ignored")
+	}
+	s, err := h.d.Silencer.PutSilence(ctx, tocsin.Silence{
+		Matchers: matchers(labels), StartsAt: now, EndsAt: now.Add(d), CreatedBy: c.who, Comment: comment,
+	})
+	if err == nil {
+		return h.told("done", c.sender, "🔕 Silenced until "+slack.Time(s.EndsAt)+" as "+slack.Code(s.ID, 40)+
+			". To end it early: "+slack.Code("tocsin silence expire "+s.ID, 80))
+	}
+	h.answered.forget(v.ID)
+	if errors.Is(err, tocsin.ErrInvalid) {
+		return complain(inputText, slack.Plain(err.Error(), 300))
+	}
+	h.log.once(now, "act").Warn("a silence that was asked for in Slack could not be made now; the person was told", "incident", c.inc.ID, "error", err)
+	return complain(inputText, "Not done: Tocsin cannot commit anything right now. Try again in a moment.")
+}
+
+func count(n int, word string) string { return fmt.Sprintf("%d %s", n, plural(n, word)) }
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
