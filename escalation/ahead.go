@@ -71,12 +71,16 @@ func (p *planner) plan(inc *tocsin.Incident, now time.Time) []tocsin.Ahead {
 	}
 	add(e.RemindAt, "%s is reminded", inc.AcknowledgedBy)
 	add(e.SnoozedUntil, "the snooze ends: back to triggered, from the first step")
+	add(e.ReturnAt, "the acknowledgement runs out: back to triggered")
 	for n := range e.Runs {
 		r := e.Runs[n]
 		if policy := p.policy(r.Plan); policy != nil {
-			if r.Due.IsZero() && !e.ReturnAt.IsZero() {
+			switch {
+			case !r.Due.IsZero():
+			case !e.SnoozedUntil.IsZero() && len(policy.Steps) > 0:
+				r = tocsin.Run{Due: e.SnoozedUntil.Add(policy.Steps[0].After)}
+			default:
 				r.Due = e.ReturnAt
-				add(e.ReturnAt, "the acknowledgement runs out: back to triggered")
 			}
 			if !r.Due.IsZero() {
 				out = append(out, p.steps(policy, r, inc.Severity)...)
@@ -94,10 +98,10 @@ func (p *planner) steps(policy *Policy, r tocsin.Run, severity tocsin.Severity) 
 	at := r.Due
 	for len(out) < maxAhead {
 		if r.Step >= len(policy.Steps) {
-			to, _ := p.describe(policy, &Step{To: policy.LastResort}, severity, at)
+			to, _ := p.describe(policy, &Step{To: policy.LastResort}, true, (*User).ways, at)
 			return append(out, tocsin.Ahead{At: at, Text: "last resort: " + to})
 		}
-		to, reached := p.describe(policy, &policy.Steps[r.Step], severity, at)
+		to, reached := p.step(policy, &policy.Steps[r.Step], severity, at)
 		out = append(out, tocsin.Ahead{At: at, Text: to})
 		r.Reached = r.Reached || reached
 		r.Step++
@@ -117,19 +121,27 @@ func (p *planner) steps(policy *Policy, r tocsin.Run, severity tocsin.Severity) 
 	return out
 }
 
-// describe names whom a step would reach at an instant, with the first way to
-// each of them.
-func (p *planner) describe(policy *Policy, s *Step, severity tocsin.Severity, at time.Time) (string, bool) {
-	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, severity) {
+func (p *planner) step(policy *Policy, s *Step, severity tocsin.Severity, at time.Time) (string, bool) {
+	if !s.When.takes(severity) {
 		return "nobody: not for severity " + string(severity), false
 	}
-	c := muster(policy, s, p.rules.spec.Schedules, p.overrides, at, p.rules.user)
+	high := policy.Urgency.high(severity, at)
+	return p.describe(policy, s, high, contactsFor(high), at)
+}
+
+// describe names whom a step would reach at an instant, with the first way to
+// each of them.
+func (p *planner) describe(policy *Policy, s *Step, high bool, contacts func(*User) []Contact, at time.Time) (string, bool) {
+	c := roll{p.rules, p.overrides, at, contacts}.muster(policy, s)
 	var names []string
 	for _, m := range c.people {
 		u, _ := p.rules.user(policy, m.user)
 		by := ""
-		if cs := u.contacts(policy.Urgency.high(severity, at)); len(cs) > 0 {
+		if cs := contacts(&u); len(cs) > 0 {
 			by = " by " + way(cs[0].Target.Key)
+		}
+		if from := u.from(high, at); from.After(at) {
+			by += from.In(location(u.Zone)).Format(" at 15:04 MST, after quiet hours")
 		}
 		names = append(names, m.user+by+m.why)
 	}

@@ -18,8 +18,12 @@ const (
 	maxOverride = 366 * 24 * time.Hour
 	// maxOverrides bounds those that are kept.
 	maxOverrides = 10_000
-	// keepOverrides is how long one that is over stays, to explain the past.
+	// keepOverrides is how long one that is over stays, to explain the past, and
+	// keepHandoffs one that a handoff made.
 	keepOverrides = 2 * 366 * 24 * time.Hour
+	keepHandoffs  = 90 * 24 * time.Hour
+	// byHandoff is who makes those.
+	byHandoff = "tocsin"
 )
 
 // Overrides returns all that are kept, those that are over too, the earliest
@@ -67,12 +71,13 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 				made = all[i]
 				return nil
 			}
-			if now.Sub(all[i].To) > keepOverrides {
-				tx.DeleteDocument(kindOverride, all[i].ID)
-			}
 		}
-		if len(all) >= maxOverrides {
-			return tocsin.Invalid("override", "%d are kept, and no more can be; cancelled and past ones go after two years", maxOverrides)
+		gone := retired(all, now)
+		for i := range gone {
+			tx.DeleteDocument(kindOverride, gone[i].ID)
+		}
+		if len(all)-len(gone) >= maxOverrides {
+			return tocsin.Invalid("override", "%d are in force or to come, and no more can be; cancel some", maxOverrides)
 		}
 		for n := 0; made.ID == "" || tx.Document(kindOverride, made.ID) != nil; n++ {
 			made.ID = seed.ID(n)
@@ -83,6 +88,29 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 		e.changed()
 	}
 	return made, err
+}
+
+// retired are the overrides that are not kept any longer: those that were over
+// long ago, sooner where a handoff made them; and where there is no room for
+// another one, the one that has been over for longest.
+func retired(all []tocsin.Override, now time.Time) []tocsin.Override {
+	var out []tocsin.Override
+	first := -1
+	for i := range all {
+		o, keep := &all[i], keepOverrides
+		if o.CreatedBy == byHandoff {
+			keep = keepHandoffs
+		}
+		if now.Sub(o.To) > keep {
+			out = append(out, *o)
+		} else if !o.To.After(now) && (first < 0 || o.To.Before(all[first].To)) {
+			first = i
+		}
+	}
+	if first >= 0 && len(all)-len(out) >= maxOverrides {
+		out = append(out, all[first])
+	}
+	return out
 }
 
 func putOverride(tx tocsin.Tx, o *tocsin.Override) error {
@@ -148,6 +176,7 @@ func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsi
 		if value == nil {
 			return tocsin.ErrNotFound
 		}
+		o = tocsin.Override{}
 		if err := json.Unmarshal(value, &o); err != nil {
 			return fmt.Errorf("override %s: %w", id, err)
 		}

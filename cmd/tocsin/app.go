@@ -59,6 +59,11 @@ type App struct {
 	registry   *prometheus.Registry
 	events     chan struct{}
 
+	// applying is held while a configuration, or what feeds say, is put into
+	// force: the last one stays in force then.
+	applying sync.Mutex
+	files    outside // guarded by applying
+
 	mu  sync.Mutex // guards cfg during reloads
 	cfg *config.Config
 	// reload keeps the outcome of the last one for the metrics.
@@ -302,6 +307,8 @@ func (a *App) Close() error {
 // Reload reads the configuration and the runbooks again. When anything is wrong
 // with the configuration, everything stays as it was and the error says why.
 func (a *App) Reload(ctx context.Context) (err error) {
+	a.applying.Lock()
+	defer a.applying.Unlock()
 	a.mu.Lock()
 	old := a.cfg
 	a.mu.Unlock()
@@ -325,6 +332,10 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d, err := a.newOnCall(cfg, p)
+	if err != nil {
+		return err
+	}
 	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
 	if err != nil {
 		return err
@@ -341,9 +352,8 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.cfg = cfg
 	a.mu.Unlock()
 	a.router.SetRules(p.rules)
-	if err := a.reloadOnCall(cfg, p); err != nil {
-		return err
-	}
+	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))
+	a.follow(cfg, p, d)
 	return a.dispatcher.SetTargets(ctx, p.targets)
 }
 

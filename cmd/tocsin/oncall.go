@@ -143,9 +143,10 @@ func (c *onCallShowCmd) span(ctx context.Context, e *env, q url.Values, from, to
 			return
 		}
 		colour := colourful(e.out)
-		for _, name := range schedulesOf(answer.Shifts) {
+		names, of := bySchedule(answer.Shifts)
+		for _, name := range names {
 			fmt.Fprintln(w, printable(name))
-			listShifts(w, name, answer.Shifts, loc, colour)
+			listShifts(w, of[name], loc, colour)
 			fmt.Fprintln(w)
 		}
 		p := picture{from: from, to: to, width: width(c.Width, os.Getenv), loc: loc, colour: colour, ascii: c.ASCII || !unicodeLocale(os.Getenv)}
@@ -153,16 +154,13 @@ func (c *onCallShowCmd) span(ctx context.Context, e *env, q url.Values, from, to
 	})
 }
 
-func listShifts(w io.Writer, schedule string, shifts []tocsin.Shift, loc *time.Location, colour bool) {
-	var rows [][]string
-	var gaps []bool
+func listShifts(w io.Writer, shifts []tocsin.Shift, loc *time.Location, colour bool) {
+	rows := make([][]string, 0, len(shifts))
 	for i := range shifts {
-		if s := &shifts[i]; s.Schedule == schedule {
-			rows = append(rows, []string{"  " + edge(s.From, loc), edge(s.To, loc), cmp.Or(s.User, nobody), reason(s)})
-			gaps = append(gaps, s.Gap())
-		}
+		s := &shifts[i]
+		rows = append(rows, []string{"  " + edge(s.From, loc), edge(s.To, loc), cmp.Or(s.User, nobody), reason(s)})
 	}
-	table(w, []string{"  FROM", "TO", "PERSON", "WHY"}, rows, func(i int) bool { return colour && gaps[i] })
+	table(w, []string{"  FROM", "TO", "PERSON", "WHY"}, rows, func(i int) bool { return colour && shifts[i].Gap() })
 }
 
 // edge is the start or the end of a shift; one without either is always.

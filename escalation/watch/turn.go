@@ -32,7 +32,14 @@ type told struct {
 	// Boundary is the change of shift that an acknowledgement was last asked for
 	// ahead of.
 	Boundary time.Time `json:"boundary,omitzero"`
+	// Turns are when the latest changes of shift were told, and News when people
+	// were last told that their shifts have changed.
+	Turns []time.Time     `json:"turns,omitempty"`
+	News  map[string]news `json:"news,omitempty"`
 }
+
+// waits tells what is waited for.
+func (t *told) waits() string { return t.Handoff + " " + t.Override }
 
 // notice is something to tell.
 type notice struct {
@@ -40,6 +47,14 @@ type notice struct {
 	to, title, text string
 	// ask has the reader acknowledge.
 	ask bool
+}
+
+// body is the text of a notice, with how to answer one that asks.
+func (n notice) body(id string) string {
+	if !n.ask {
+		return n.text
+	}
+	return strings.TrimSpace("To acknowledge: tocsin ack " + id + "\n" + n.text)
 }
 
 // turn is a change of who is on call.
@@ -74,9 +89,10 @@ func (t turn) notices(s *Schedule, brief string) []notice {
 	if s.Notify && t.from != "" {
 		out = append(out, notice{to: t.from, title: fmt.Sprintf("Your shift on %s is over", name), text: takenBy(t.to)})
 	}
-	if s.Notify && t.to != "" {
+	asks := s.AcknowledgeWithin > 0 && !s.OutgoingStays
+	if (s.Notify || asks) && t.to != "" {
 		n := notice{to: t.to, title: fmt.Sprintf("You are on call on %s until %s", name, stamp(t.shift.To, s)), text: brief}
-		if s.AcknowledgeWithin > 0 && !s.OutgoingStays {
+		if asks {
 			n.ask = true
 			n.text = fmt.Sprintf("Please acknowledge within %s.\n%s", s.AcknowledgeWithin, brief)
 		}
