@@ -109,7 +109,10 @@ func (d *desk) takeStep(r *tocsin.Run, at time.Time) {
 		d.lastResort(p, r, at)
 		return
 	}
-	reached := d.step(p, r.Step)
+	reached, from := d.step(p, r.Step)
+	if from.After(d.now) {
+		at = from
+	}
 	r.Reached = r.Reached || reached
 	r.Step++
 	wait := p.RepeatAfter
@@ -140,13 +143,14 @@ func (d *desk) lost(r *tocsin.Run, at time.Time) {
 }
 
 // step tells the recipients of one step and reports whether it reached anybody
-// who may answer.
-func (d *desk) step(p *Policy, n int) bool {
+// who may answer, and when the first of them is called: what is not urgent waits
+// for the end of quiet hours, and nobody else is woken meanwhile.
+func (d *desk) step(p *Policy, n int) (reached bool, from time.Time) {
 	s := &p.Steps[n]
 	name := fmt.Sprintf("step %d of %s", n+1, p.Name)
 	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, d.inc.Severity) {
 		d.line(tocsin.EventSkipped, "", "%s is not for severity %s; going on at once", name, d.inc.Severity)
-		return false
+		return false, from
 	}
 	high := p.Urgency.high(d.inc.Severity, d.now)
 	crew := d.muster(p, s, high)
@@ -156,7 +160,7 @@ func (d *desk) step(p *Policy, n int) bool {
 	var names []string
 	for _, m := range crew.people {
 		if d.callPerson(p, m.user, high, s.AllMustAcknowledge, false) {
-			names = append(names, m.user+m.why)
+			names = append(names, m.user+m.why+d.waiting(p, m.user, high, &from))
 		}
 	}
 	for _, m := range crew.shadows {
@@ -174,7 +178,21 @@ func (d *desk) step(p *Policy, n int) bool {
 		d.inc.Touch(d.now)
 		d.line(tocsin.EventNobody, "", "%s: %s%s", name, strings.Join(crew.nobody, "; "), onward(len(names) == 0 || len(crew.people) == 0))
 	}
-	return len(crew.people) > 0 && len(names) > len(crew.places) || len(crew.nobody) == 0 && len(crew.places) > 0
+	return len(crew.people) > 0 && len(names) > len(crew.places) || len(crew.nobody) == 0 && len(crew.places) > 0, from
+}
+
+// waiting says until when a person's quiet hours hold a call back, if they do,
+// and keeps the earliest instant at which somebody is called.
+func (d *desk) waiting(p *Policy, name string, high bool, from *time.Time) string {
+	u, _ := d.rules.user(p, name)
+	at := u.from(high, d.now)
+	if from.IsZero() || at.Before(*from) {
+		*from = at
+	}
+	if !at.After(d.now) {
+		return ""
+	}
+	return ", when the quiet hours end at " + at.In(location(u.Zone)).Format("Mon 15:04 MST")
 }
 
 func onward(now bool) string {
@@ -199,13 +217,13 @@ func (d *desk) nextTurn(p *Policy, n int) int {
 // again until somebody answers. Where everybody is away, that is no reason.
 func (d *desk) lastResort(p *Policy, r *tocsin.Run, at time.Time) {
 	d.loud++
-	roll := d.roll((*User).ways)
+	roll, from := d.roll((*User).ways), d.now
 	crew := roll.muster(p, &Step{To: p.LastResort})
-	names, why := d.callCrew(p, &crew), ""
+	names, why := d.callCrew(p, &crew, &from), ""
 	if len(names) == 0 {
 		roll.overrides = nil
 		all := roll.muster(p, &Step{To: p.LastResort})
-		if names = d.callCrew(p, &all); len(names) > 0 {
+		if names = d.callCrew(p, &all, &from); len(names) > 0 {
 			why = "; " + strings.Join(crew.nobody, "; ") + ", and called all the same"
 		}
 	}
@@ -216,18 +234,27 @@ func (d *desk) lastResort(p *Policy, r *tocsin.Run, at time.Time) {
 		d.line(tocsin.EventLastResort, "", "nobody has answered: last resort of %s: %s%s", p.Name, strings.Join(names, ", "), why)
 	}
 	every := max(p.LastResortEvery, time.Minute)
-	if r.Due = at.Add(every); !r.Due.After(d.now) {
-		r.Due = d.now.Add(every)
+	if r.Due = at.Add(every); !r.Due.After(from) {
+		r.Due = from.Add(every)
 	}
 }
 
-// callCrew calls a crew loudly and returns who they are.
-func (d *desk) callCrew(p *Policy, c *crew) []string {
+// callCrew calls a crew loudly, and returns who they are. Even so nobody is woken
+// for what is not urgent; from is when the first of them is called.
+func (d *desk) callCrew(p *Policy, c *crew, from *time.Time) []string {
+	high := p.Urgency.high(d.inc.Severity, d.now)
 	var names []string
+	var first time.Time
 	for _, m := range c.people {
-		if d.callLoudly(p, m.user) {
+		switch {
+		case high && d.callLoudly(p, m.user):
 			names = append(names, m.user)
+		case !high && d.callPerson(p, m.user, high, false, false):
+			names = append(names, m.user+d.waiting(p, m.user, high, &first))
 		}
+	}
+	if first.After(*from) && len(c.places) == 0 {
+		*from = first
 	}
 	for _, place := range c.places {
 		d.tellPlace(place)

@@ -235,7 +235,7 @@ func sooner(t, base time.Time, after time.Duration) time.Time {
 func (d *desk) stop(except ...string) {
 	stopped := d.inc.StopCalls(except...)
 	if len(stopped) > 0 {
-		d.line(tocsin.EventStopped, "", "queued and not sent any more: %s", strings.Join(stopped, ", "))
+		d.line(tocsin.EventStopped, "", "not called any more, unless it was on its way already: %s", strings.Join(stopped, ", "))
 	}
 }
 
@@ -257,11 +257,28 @@ func (d *desk) begin() {
 		case r.Due.IsZero() || high && !e.High:
 			r.Step, r.Round, r.Reached = 0, 0, false
 			r.Due = d.now.Add(d.delay(r))
-		case p != nil && r.Due.Sub(d.now) > p.longest(): // the clock was set back
+		case p != nil && high && r.Due.Sub(d.now) > p.longest(): // the clock was set back
 			r.Due = d.now.Add(cmp.Or(d.delay(r), p.RepeatAfter))
+			d.hurry(p)
 		}
 	}
 	e.High = high
+}
+
+// hurry has nobody wait longer for an urgent call than the contact says. What is
+// not urgent waits for quiet hours to end, whatever the clock does.
+func (d *desk) hurry(p *Policy) {
+	e := d.inc.Escalation
+	for n := range e.Calls {
+		c := &e.Calls[n]
+		u, _ := d.rules.user(p, c.User)
+		for _, contact := range u.High {
+			if at := d.now.Add(contact.After); contact.Target.Key == c.Target && c.Due.After(at) {
+				c.Due = at
+			}
+		}
+	}
+	slices.SortStableFunc(e.Calls, func(a, b tocsin.Call) int { return a.Due.Compare(b.Due) })
 }
 
 // follow has the incident follow the policies of its receivers, if there are any

@@ -293,7 +293,7 @@ func (r *Rules) idle(inc *tocsin.Incident, now time.Time) bool {
 	if esc == nil || len(esc.Runs) == 0 {
 		return slices.ContainsFunc(inc.Receivers, func(name string) bool { return r.spec.Receivers[name] != "" })
 	}
-	return slices.ContainsFunc(esc.Runs, func(run tocsin.Run) bool { return run.Due.IsZero() || run.Due.Sub(now) > r.longest }) ||
+	return slices.ContainsFunc(esc.Runs, func(run tocsin.Run) bool { return run.Due.IsZero() || esc.High && run.Due.Sub(now) > r.longest }) ||
 		slices.ContainsFunc(esc.Responders, func(p tocsin.Responder) bool { return !p.Unreachable && hasFailed(inc, p.User) })
 }
 

@@ -85,7 +85,7 @@ func TestDutyAnAnswerStopsWhatIsQueued(t *testing.T) {
 	assert.Empty(t, inc.Escalation.Calls, "the mail is not sent any more")
 	d.pagerduty.Clear()
 	d.quiet()
-	assert.Contains(t, d.timeline(id), "queued and not sent any more: pagerduty:@ana")
+	assert.Contains(t, d.timeline(id), "not called any more, unless it was on its way already: pagerduty:@ana")
 	assert.Contains(t, runCLI(t, 0, "incidents", id, "--server.url", d.url), "pagerduty:@ana  stopped: somebody answered")
 	assert.Empty(t, d.pagerduty.Incidents(anaKey))
 	assert.Empty(t, d.smtp.Mailbox("ana@example.com"))

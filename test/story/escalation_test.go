@@ -54,7 +54,7 @@ func TestAnswerStopsWhatIsQueued(t *testing.T) {
 		s.until(6 * time.Minute)
 		assert.Equal(t, []string{"2m ana by PagerDuty", "5m ana by email"}, s.calls(id))
 		s.acknowledges(id, "ana")
-		assert.Contains(t, s.said(id, tocsin.EventStopped), "6m queued and not sent any more: slack:@ana")
+		assert.Contains(t, s.said(id, tocsin.EventStopped), "6m not called any more, unless it was on its way already: slack:@ana")
 		s.until(2 * time.Hour)
 		assert.Equal(t, []string{"2m ana by PagerDuty", "5m ana by email"}, s.calls(id), "nobody else, and Slack does not call late")
 		assert.Len(t, s.slack.Messages("#incidents"), 1, "those who watch are told all the same")
