@@ -82,6 +82,7 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 		for n := 0; made.ID == "" || tx.Document(kindOverride, made.ID) != nil; n++ {
 			made.ID = seed.ID(n)
 		}
+		rules.tellOfSwap(tx, &made, seed, now)
 		return putOverride(tx, &made)
 	})
 	if err == nil {
@@ -169,7 +170,7 @@ func (r *Rules) checkOverride(o *tocsin.Override, now time.Time) error {
 // AnswerOverride accepts or declines a swap, or cancels any override. The same
 // answer twice is one.
 func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error) {
-	rules, now := e.rules.Load(), e.o.Now().UTC()
+	rules, now, seed := e.rules.Load(), e.o.Now().UTC(), tocsin.NewSeed()
 	var o tocsin.Override
 	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		value := tx.Document(kindOverride, id)
@@ -184,6 +185,7 @@ func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsi
 		if err != nil || !changed {
 			return err
 		}
+		rules.tellOfSwap(tx, &o, seed, now)
 		return putOverride(tx, &o)
 	})
 	if err == nil {
@@ -229,7 +231,7 @@ func (r *Rules) answerSwap(o *tocsin.Override, by string, accept bool, now time.
 		return false, tocsin.Invalid("by", "%q is not a user who can take shifts", by)
 	}
 	if o.User != "" && o.User != by {
-		return false, fmt.Errorf("%w: swap %s was asked of %s", tocsin.ErrConflict, o.ID, o.User)
+		return false, fmt.Errorf("%w: swap %s was asked of %s, and you are %s: only they can answer it", tocsin.ErrConflict, o.ID, o.User, by)
 	}
 	if accept && by == o.Replaces {
 		return false, tocsin.Invalid("by", "%s cannot take over from herself or himself", by)

@@ -92,6 +92,9 @@ func wirePlan(cfg *config.Config, p parts, rules *escalation.Rules) watch.Plan {
 	if cfg.Alarm.Receiver != "" {
 		plan.Receivers = []string{cfg.Alarm.Receiver}
 	}
+	for _, name := range plan.Receivers {
+		plan.Targets = append(plan.Targets, places(p.byReceiver[name])...)
+	}
 	for i := range cfg.Users {
 		plan.Slack[cfg.Users[i].Name] = cfg.Users[i].Slack
 	}
@@ -106,6 +109,9 @@ func wirePlan(cfg *config.Config, p parts, rules *escalation.Rules) watch.Plan {
 		}
 		if c.UserGroup != "" {
 			s.Group = p.slack.UserGroup(c.UserGroup)
+		}
+		for n := range c.Layers {
+			plan.Fed = plan.Fed || c.Layers[n].Feed != nil || c.Layers[n].PagerDutySchedule != ""
 		}
 		plan.Schedules = append(plan.Schedules, s)
 	}

@@ -33,14 +33,14 @@ func (w *Watch) keepOutgoing(ctx context.Context, s *Schedule, was *told, overri
 	}
 	seed := tocsin.NewSeed()
 	n := notice{
-		to: next.User, ask: true, title: fmt.Sprintf("Your shift on %s begins at %s", s.Name(), stamp(sh.To, s)),
+		to: next.User, ask: true, from: sh.User, title: fmt.Sprintf("Your shift on %s begins at %s", s.Name(), stamp(sh.To, s)),
 		text: fmt.Sprintf("%s stays on call until you acknowledge, at most until %s.", sh.User, stamp(o.To, s)),
 	}
 	plan := w.plan.Load()
 	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		inc := w.incident(plan, s, n, now)
 		kept := *was
-		kept.Override, kept.Incoming, kept.Expires, kept.Boundary = o.ID, next.User, o.To, sh.To
+		kept.Override, kept.Incoming, kept.Outgoing, kept.Expires, kept.Boundary = o.ID, next.User, sh.User, o.To, sh.To
 		if inc != nil {
 			for try := 0; inc.ID == "" || tx.Incident(inc.ID) != nil; try++ {
 				inc.ID = seed.ID(try)
@@ -66,6 +66,8 @@ func (w *Watch) handoffs(ctx context.Context, is *told, now time.Time) (say []no
 	switch {
 	case err != nil:
 		return nil, "", err
+	case who != "" && who == is.Outgoing && now.Before(is.Expires):
+		return nil, "", w.refuse(ctx, is, now)
 	case who == "" && now.Before(is.Expires):
 		return nil, "", nil
 	case who != "" && is.Override != "":
@@ -79,8 +81,23 @@ func (w *Watch) handoffs(ctx context.Context, is *told, now time.Time) (say []no
 		line = who + " has acknowledged the handoff"
 	}
 	over = is.Handoff
-	is.Handoff, is.Override, is.Incoming, is.Expires = "", "", "", time.Time{}
+	is.Handoff, is.Override, is.Incoming, is.Outgoing, is.Expires = "", "", "", "", time.Time{}
 	return []notice{{title: line}}, over, nil
+}
+
+// refuse has a handoff wait on: who leaves cannot acknowledge it for who comes.
+func (w *Watch) refuse(ctx context.Context, is *told, now time.Time) error {
+	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(is.Handoff)
+		if inc == nil {
+			return nil
+		}
+		if e, ok := inc.Return("", fmt.Sprintf("%s is to acknowledge this, not %s", is.Incoming, is.Outgoing), now); ok {
+			tx.PutIncident(inc)
+			tx.Append(e)
+		}
+		return nil
+	})
 }
 
 // taker is who has acknowledged a notice, or resolved it; "": nobody.

@@ -43,6 +43,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 // policy that has some.
 const kindCoverage = "coverage"
 
+// near is how long before a gap people are called about it. Before that it is
+// only shown.
+const near = 24 * time.Hour
+
 // settled is how long coverage must hold before an incident about it that has
 // come again and again is resolved.
 const settled = time.Hour
@@ -79,7 +83,12 @@ func (w *Watch) prove(ctx context.Context, plan *Plan, overrides []tocsin.Overri
 			return 0, err
 		}
 		if unsettled {
-			again = settled
+			again = min(again, settled)
+		}
+		if len(gaps) > 0 {
+			if wait := gaps[0].From.Add(-near).Sub(now); wait > 0 {
+				again = min(again, wait)
+			}
 		}
 	}
 	return again, w.drop(ctx, plan, now)
@@ -142,14 +151,17 @@ func (w *Watch) report(ctx context.Context, plan *Plan, policy string, gaps []to
 			e = inc.Event(tocsin.EventOpened, "", inc.Title, now)
 		case !inc.Open():
 			e = inc.Reopen("policy "+policy+" will reach nobody again", now)
-		case inc.Text == text && slices.Equal(inc.Receivers, plan.Receivers):
+		case inc.Text == text && slices.Equal(inc.Receivers, plan.called(gaps, now)):
 			return nil
 		default:
 			inc.Touch(now)
 			e = inc.Event(tocsin.EventNote, "", "the gaps have changed, or who is told of them", now)
 		}
 		if len(gaps) > 0 {
-			inc.Text, inc.Receivers = describe(gaps), plan.Receivers
+			inc.Title, inc.Text, inc.Receivers = headlineOf(policy, gaps), describe(gaps), plan.called(gaps, now)
+			for _, t := range plan.Targets {
+				inc.AddTarget(t.Key, t.Detail, now)
+			}
 			tx.PutDocument(kindCoverage, policy, fmt.Appendf(nil, "%q", inc.ID))
 		}
 		tx.PutIncident(inc)
@@ -163,9 +175,20 @@ func (w *Watch) report(ctx context.Context, plan *Plan, policy string, gaps []to
 func gapIncident(plan *Plan, policy string, gaps []tocsin.Uncovered, now time.Time) *tocsin.Incident {
 	return &tocsin.Incident{
 		Kind: tocsin.KindManual, State: tocsin.Triggered, Severity: tocsin.Warning, Group: coverageOf(policy),
-		Title:    fmt.Sprintf("policy %s will reach nobody from %s", policy, gaps[0].From.UTC().Format("Mon 2 Jan 15:04 MST")),
-		OpenedAt: now, ChangedAt: now, Revision: 1, StateRevision: 1, Receivers: plan.Receivers,
+		Title: headlineOf(policy, gaps), OpenedAt: now, ChangedAt: now, Revision: 1, StateRevision: 1,
 	}
+}
+
+func headlineOf(policy string, gaps []tocsin.Uncovered) string {
+	return fmt.Sprintf("policy %s will reach nobody from %s", policy, gaps[0].From.UTC().Format("Mon 2 Jan 15:04 MST"))
+}
+
+// called are the receivers whose policies call people about gaps.
+func (p *Plan) called(gaps []tocsin.Uncovered, now time.Time) []string {
+	if gaps[0].From.Sub(now) > near {
+		return []string{}
+	}
+	return p.Receivers
 }
 
 // describe tells the first gaps.
@@ -173,10 +196,11 @@ func describe(gaps []tocsin.Uncovered) string {
 	var lines []string
 	for i := range gaps[:min(len(gaps), 5)] {
 		g := &gaps[i]
-		lines = append(lines, fmt.Sprintf("%s to %s (severity %s): %s", g.From.UTC().Format(time.DateTime), g.To.UTC().Format(time.DateTime), g.Severity, strings.Join(g.Why, "; ")))
+		const minute = "Mon 2 Jan 2006 15:04 MST"
+		lines = append(lines, fmt.Sprintf("%s to %s (severity %s): %s", g.From.UTC().Format(minute), g.To.UTC().Format(minute), g.Severity, strings.Join(g.Why, "; ")))
 	}
 	if more := len(gaps) - 5; more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more; see tocsin oncall verify", more))
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(append(lines, "Fill it with: tocsin override add --schedule … --user … --from … --to …"), "\n")
 }

@@ -239,6 +239,7 @@ func TestCoverageFollowsItsPolicyAndReceivers(t *testing.T) {
 	play(t, nil, func(h *bridge) {
 		h.gap()
 		require.Len(t, h.open(), 1)
+		h.until(3, 12, 0)
 		h.replan(func(p *watch.Plan) { p.Receivers = []string{"others"} })
 		assert.Equal(t, []string{"others"}, h.open()[0].Receivers)
 		h.replan(func(p *watch.Plan) { p.Policies = nil })

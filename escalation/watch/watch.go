@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +25,9 @@ const (
 	// lead is how long before a change of shift the outgoing one is kept on call,
 	// so that there is no moment between.
 	lead = 2 * time.Minute
+	// settling is how long feeds get to answer for the first time before coverage
+	// is proven.
+	settling = time.Minute
 	// daily is how often coverage is proven without a change.
 	daily = 24 * time.Hour
 )
@@ -57,7 +59,8 @@ type Watch struct {
 	compared time.Time
 	// held is when the first of the changes that were held back may be told; zero:
 	// none was.
-	held time.Time
+	held  time.Time
+	began time.Time
 	// kept is what was told, as of version.
 	kept    map[string]told
 	version uint64
@@ -74,7 +77,7 @@ func New(p Plan, o Options) (*Watch, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &Watch{o: o, poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer), groups: map[string][]string{}}
+	w := &Watch{o: o, began: o.Now(), poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer), groups: map[string][]string{}}
 	w.plan.Store(&p)
 	return w, nil
 }
@@ -140,7 +143,9 @@ func (w *Watch) look(ctx context.Context) (time.Duration, error) {
 	if errors.Join(errs...) == nil {
 		w.compared = now.Truncate(daily)
 	}
-	if !now.Before(w.provable) || w.provable.Sub(now) > daily {
+	if soon := w.began.Add(settling); plan.Fed && now.Before(soon) && !now.Before(w.began) {
+		next = earlier(next, soon)
+	} else if !now.Before(w.provable) || w.provable.Sub(now) > daily {
 		again, err := w.prove(ctx, plan, overrides, now)
 		if errs = append(errs, err); err == nil {
 			w.provable = now.Add(again)
@@ -148,6 +153,13 @@ func (w *Watch) look(ctx context.Context) (time.Duration, error) {
 	}
 	w.syncGroups(ctx, plan, overrides, now) // last, since Slack may be slow
 	return max(next.Sub(w.o.Now()), 0), errors.Join(errs...)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // follow tells what has changed on one schedule, remembers having told it in the
@@ -305,7 +317,7 @@ func (w *Watch) tell(ctx context.Context, plan *Plan, s *Schedule, is *told, not
 			inc.Text = n.body(inc.ID)
 			if n.ask {
 				finish(tx, kept.Handoff, now) // one change of shift has overtaken another
-				kept.Handoff, kept.Incoming, kept.Expires = inc.ID, n.to, now.Add(s.AcknowledgeWithin)
+				kept.Handoff, kept.Incoming, kept.Outgoing, kept.Expires = inc.ID, n.to, n.from, now.Add(s.AcknowledgeWithin)
 			}
 			tx.PutIncident(inc)
 			tx.Append(inc.Event(tocsin.EventOpened, "", n.title, now))
@@ -328,31 +340,17 @@ func putTold(tx tocsin.Tx, schedule string, t *told) error {
 func (w *Watch) incident(plan *Plan, s *Schedule, n notice, now time.Time) *tocsin.Incident {
 	target := s.Channel
 	if n.to != "" {
-		target = readable(plan.Users[n.to])
+		u := plan.Users[n.to]
+		target = u.Readable()
 	}
 	if target.Key == "" {
 		return nil
 	}
-	inc := &tocsin.Incident{
-		Kind: tocsin.KindNotice, State: tocsin.Resolved, Severity: tocsin.Info, Title: n.title, Text: n.text,
-		OpenedAt: now, ChangedAt: now, ResolvedAt: now, Revision: 1, StateRevision: 1, Receivers: []string{},
-	}
+	inc := escalation.NewNotice(target, n.title, n.text, now)
 	if n.ask {
 		inc.State, inc.ResolvedAt = tocsin.Triggered, time.Time{}
 	}
-	inc.AddTarget(target.Key, target.Detail, now)
 	return inc
-}
-
-// readable is where a person reads notices: at the first contact that is not
-// PagerDuty, which has none; none: nowhere.
-func readable(u escalation.User) escalation.Target {
-	for _, c := range slices.Concat(u.Low, u.High) {
-		if !strings.HasPrefix(c.Target.Key, "pagerduty:") {
-			return c.Target
-		}
-	}
-	return escalation.Target{}
 }
 
 // Schedules makes schedules ready to follow from those of the rules, in order.

@@ -330,6 +330,42 @@ func TestOutgoingStaysUntilTheIncomingAcknowledges(t *testing.T) {
 	})
 }
 
+func TestTheOutgoingOneCannotAcknowledgeTheHandoff(t *testing.T) {
+	t.Parallel()
+	play(t, func(s *watch.Schedule) { s.AcknowledgeWithin, s.OutgoingStays = 30*time.Minute, true }, func(h *bridge) {
+		h.until(3, 9, 5)
+		id := h.notice("Your shift on primary begins").ID
+		require.NoError(t, h.engine.Act(context.Background(), id, tocsin.Action{Kind: tocsin.ActAcknowledge, By: "ana"}))
+		h.until(3, 9, 7)
+		assert.Equal(t, "ana", h.onCall())
+		assert.Equal(t, tocsin.Triggered, h.notice("Your shift on primary begins").State, "it still waits for bo")
+		require.NoError(t, h.engine.Act(context.Background(), id, tocsin.Action{Kind: tocsin.ActAcknowledge, By: "bo"}))
+		h.until(3, 9, 9)
+		assert.Equal(t, "bo", h.onCall())
+	})
+}
+
+func TestChangesAreToldAsTheyAre(t *testing.T) {
+	t.Parallel()
+	play(t, nil, func(h *bridge) {
+		h.until(1, 12, 0)
+		from := time.Date(2000, 1, 5, 10, 0, 0, 0, time.UTC)
+		o, err := h.engine.PutOverride(context.Background(), tocsin.Override{Kind: tocsin.OverrideReplace, Schedule: "primary", User: "cy", From: from, To: from.Add(2 * time.Hour), CreatedBy: "bo"})
+		require.NoError(t, err)
+		synctest.Wait()
+		list, err := h.store.List(context.Background(), tocsin.Filter{Notices: true, Archived: true})
+		require.NoError(t, err)
+		texts := map[string]string{}
+		for _, inc := range list {
+			texts[inc.Deliveries[0].Target] = inc.Text
+		}
+		assert.Equal(t, map[string]string{
+			"slack:@bo": "no longer: Wed 5 Jan 10:00 UTC to Wed 5 Jan 12:00 UTC (cy, override " + o.ID + ")",
+			"slack:@cy": "new: Wed 5 Jan 10:00 UTC to Wed 5 Jan 12:00 UTC (override " + o.ID + ")",
+		}, texts)
+	})
+}
+
 func TestAGapIsToldAheadAndItsEndToo(t *testing.T) {
 	t.Parallel()
 	play(t, nil, func(h *bridge) {
@@ -345,8 +381,13 @@ func TestAGapIsToldAheadAndItsEndToo(t *testing.T) {
 		require.Len(t, list, 1)
 		inc := list[0]
 		assert.Equal(t, "policy platform will reach nobody from Tue 4 Jan 12:00 UTC", inc.Title)
-		assert.Contains(t, inc.Text, "2000-01-04 12:00:00 to 2000-01-05 12:00:00")
+		assert.Contains(t, inc.Text, "Tue 4 Jan 2000 12:00 UTC to Wed 5 Jan 2000 12:00 UTC")
 		assert.Equal(t, tocsin.Triggered, inc.State)
+		assert.Empty(t, inc.Receivers, "days ahead it is shown, and calls nobody")
+		h.until(3, 12, 1)
+		inc, err = h.store.Get(context.Background(), inc.ID)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"page"}, inc.Receivers, "a day ahead people are called")
 		_, err = h.engine.AnswerOverride(context.Background(), o.ID, "bo", tocsin.OverrideCancel)
 		require.NoError(t, err)
 		synctest.Wait()
