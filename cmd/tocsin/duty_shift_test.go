@@ -129,7 +129,7 @@ func TestDutyAHandoffIsAcknowledged(t *testing.T) {
 			notice := d.notice(ask)
 			assert.Equal(t, tocsin.Triggered, notice.State)
 			d.restart()
-			_, command, found := strings.Cut(d.said("U0BO"), "To acknowledge: tocsin ")
+			_, command, found := strings.Cut(d.said("U0BO"), "Please acknowledge: tocsin ")
 			require.True(t, found, "bo is told how")
 			runCLI(t, 0, append(strings.Fields(command)[:2], "--by", "bo", "--server.url", d.url)...)
 			assert.Equal(t, tocsin.Acknowledged, d.incident(notice.ID).State)
