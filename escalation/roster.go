@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -284,17 +285,20 @@ func (e *Engine) Shifts(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shif
 	if err != nil {
 		return nil, err
 	}
-	var out []tocsin.Shift
-	for _, s := range rules.sorted() {
-		if q.Schedule != "" && s.Info().Name != q.Schedule {
-			continue
-		}
-		if q.From.Equal(q.To) {
-			out = append(out, s.At(overrides, q.From)...)
-		} else {
-			out = append(out, s.Shifts(overrides, q.From, q.To)...)
-		}
+	schedules := slices.DeleteFunc(rules.sorted(), func(s *oncall.Schedule) bool { return q.Schedule != "" && s.Name() != q.Schedule })
+	each := make([][]tocsin.Shift, len(schedules))
+	var work sync.WaitGroup
+	for i, s := range schedules {
+		work.Go(func() {
+			if q.From.Equal(q.To) {
+				each[i] = s.At(overrides, q.From)
+			} else {
+				each[i] = s.Shifts(overrides, q.From, q.To)
+			}
+		})
 	}
+	work.Wait()
+	out := slices.Concat(each...)
 	if q.User != "" {
 		out = slices.DeleteFunc(out, func(s tocsin.Shift) bool { return s.User != q.User })
 	}
