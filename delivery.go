@@ -102,7 +102,8 @@ func (d *Delivery) Want(i *Incident) uint64 {
 
 // Lags reports whether the target shows less than it should. While an incident
 // is quiet it pages nobody: only a message that can be changed in place, and
-// without anybody being called, is kept up to date.
+// without anybody being called, is kept up to date; and what was posted before
+// is told of the end.
 func (d *Delivery) Lags(i *Incident) bool {
 	if d.Stopped && d.Ref == "" {
 		return false
@@ -111,7 +112,7 @@ func (d *Delivery) Lags(i *Incident) bool {
 	if shown && d.Called >= d.Calls {
 		return false
 	}
-	if i.Quiet() && (shown || d.Ref == "" || !d.Detail) {
+	if i.Quiet() && (shown || d.Ref == "" || !d.Detail && i.Open()) {
 		return false
 	}
 	return !d.Failed || d.FailedRevision < i.StateRevision

@@ -188,9 +188,16 @@ func (i *Incident) Delivery(target string) *Delivery {
 // AddTarget adds a delivery for a target unless there is one. The delivery's
 // mere existence is the recorded intent to send: a notifier that finds one
 // without a receipt after a restart looks the message up before it sends.
+//
+// A place that was stopped is told after all: it is one that shows the incident,
+// whoever it also calls.
 func (i *Incident) AddTarget(target string, detail bool, now time.Time) bool {
-	if i.Delivery(target) != nil {
-		return false
+	if d := i.Delivery(target); d != nil {
+		if !d.Stopped || d.User != "" {
+			return false
+		}
+		d.Stopped, d.Since = false, now
+		return true
 	}
 	i.Deliveries = append(i.Deliveries, Delivery{Target: target, Detail: detail, Since: now})
 	return true

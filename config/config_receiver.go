@@ -10,6 +10,13 @@ type Slack struct {
 	BotToken Secret `yaml:"bot_token" example:"${SLACK_BOT_TOKEN}"`
 	// File with the bot token.
 	BotTokenFile string `yaml:"bot_token_file" path:"true" example:"slack.token"`
+	// The app's signing secret (Basic Information), with which Slack signs what
+	// people click. With it messages have buttons; without it they have none. In
+	// the app, set the Request URL of Interactivity to
+	// https://…/slack/interactions.
+	SigningSecret Secret `yaml:"signing_secret" example:"${SLACK_SIGNING_SECRET}" restart:"true"`
+	// File with the signing secret.
+	SigningSecretFile string `yaml:"signing_secret_file" path:"true" example:"slack.secret" restart:"true"`
 	// Base of the Web API. For a proxy or an emulator.
 	APIURL string `yaml:"api_url" default:"https://slack.com/api/" example:"http://127.0.0.1:9912/api/"`
 	// Messages a second and channel. Slack allows about one. 0: no limit.

@@ -2,6 +2,7 @@ package escalation_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -183,5 +184,36 @@ func TestUnknownActions(t *testing.T) {
 			a.By = "ana"
 			require.ErrorIs(t, h.errorOf(id, a), tocsin.ErrInvalid, "%+v", a)
 		}
+	})
+}
+
+func TestSwapsAreTold(t *testing.T) {
+	t.Parallel()
+	play(t, basic(t), func(h *tower) {
+		now := time.Now()
+		told := func() []string {
+			list, err := h.store.List(context.Background(), tocsin.Filter{Notices: true, Archived: true})
+			require.NoError(t, err)
+			var out []string
+			for _, inc := range list {
+				out = append(out, inc.Deliveries[0].Target+" "+inc.Title)
+			}
+			slices.Sort(out)
+			return out
+		}
+		ask := tocsin.Override{Kind: tocsin.OverrideSwap, Schedule: "primary", Replaces: "ana", User: "bo", From: now.Add(time.Hour), To: now.Add(2 * time.Hour), CreatedBy: "ana"}
+		o, err := h.engine.PutOverride(context.Background(), ask)
+		require.NoError(t, err)
+		_, err = h.engine.PutOverride(context.Background(), ask)
+		require.NoError(t, err)
+		asked := "slack:@bo ana asks for somebody to take over on primary from Sat 1 Jan 01:00 UTC to Sat 1 Jan 02:00 UTC"
+		assert.Equal(t, []string{asked}, told())
+		_, err = h.engine.AnswerOverride(context.Background(), o.ID, "cy", tocsin.OverrideAccept)
+		require.ErrorIs(t, err, tocsin.ErrConflict)
+		for range 2 {
+			_, err = h.engine.AnswerOverride(context.Background(), o.ID, "bo", tocsin.OverrideAccept)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, []string{"slack:@ana bo takes your shifts on primary from Sat 1 Jan 01:00 UTC to Sat 1 Jan 02:00 UTC", asked}, told())
 	})
 }

@@ -62,7 +62,8 @@ func (d *desk) beginUnlessQuiet() {
 	d.begin()
 }
 
-// remind calls the owner by the first contact.
+// remind calls the owner by the first contact, at the end of quiet hours where
+// it is not urgent.
 func (d *desk) remind() {
 	owner := d.inc.AcknowledgedBy
 	text := "still acknowledged by " + owner
@@ -70,12 +71,14 @@ func (d *desk) remind() {
 		text += fmt.Sprintf("; comes back to triggered at %s unless acknowledged again", at.UTC().Format("15:04 MST"))
 	}
 	d.line(tocsin.EventReminded, "", "%s", text)
+	high := d.inc.Escalation.High
 	u, ok := d.rules.user(nil, owner)
-	if !ok || len(u.High) == 0 {
+	contacts := u.contacts(high)
+	if !ok || len(contacts) == 0 {
 		return
 	}
-	c := u.contacts(d.inc.Escalation.High)[0]
-	d.call(tocsin.Call{User: owner, Target: c.Target.Key, Detail: c.Target.Detail, Asked: true})
+	c := contacts[0]
+	d.lineUp(tocsin.Call{User: owner, Due: u.from(high, d.now), Target: c.Target.Key, Detail: c.Target.Detail, Asked: true})
 }
 
 // giveBack ends an acknowledgement that was not renewed. The policies go on
@@ -83,11 +86,9 @@ func (d *desk) remind() {
 func (d *desk) giveBack(at time.Time) {
 	e := d.inc.Escalation
 	owner := d.inc.AcknowledgedBy
-	e.RemindAt, e.ReturnAt, e.Answered = time.Time{}, time.Time{}, time.Time{}
+	e.RemindAt, e.ReturnAt = time.Time{}, time.Time{}
+	d.forgetAnswers()
 	d.add(d.inc.Return("", fmt.Sprintf("the acknowledgement by %s has run out; going on with the escalation", owner), d.now))
-	for n := range e.Responders {
-		e.Responders[n].Acknowledged = time.Time{}
-	}
 	if d.inc.Quiet() {
 		d.rest()
 		return
@@ -99,23 +100,19 @@ func (d *desk) giveBack(at time.Time) {
 
 // takeStep takes the next step of a run and sets when the one behind it is due.
 func (d *desk) takeStep(r *tocsin.Run, at time.Time) {
-	p := d.lib.policy(d.tx, r.Plan)
+	p := d.policy(r)
 	if p == nil {
-		if f := d.rules.policies[r.Policy]; f != nil {
-			*r = d.run(f)
-			r.Due = at
-			return
-		}
-		d.line(tocsin.EventAlarm, "", "escalation policy %s is not known any more; telling the alarm receiver", r.Policy)
-		d.alarm()
-		r.Due = time.Time{}
+		d.lost(r, at)
 		return
 	}
 	if r.Step >= len(p.Steps) {
 		d.lastResort(p, r, at)
 		return
 	}
-	reached := d.step(p, r.Step)
+	reached, from := d.step(p, r.Step)
+	if from.After(d.now) {
+		at = from
+	}
 	r.Reached = r.Reached || reached
 	r.Step++
 	wait := p.RepeatAfter
@@ -133,24 +130,37 @@ func (d *desk) takeStep(r *tocsin.Run, at time.Time) {
 	r.Due = at.Add(wait)
 }
 
+// lost goes on with the configured policy, from its first step, where the frozen
+// one is not there any more.
+func (d *desk) lost(r *tocsin.Run, at time.Time) {
+	if f := d.rules.policies[r.Policy]; f != nil {
+		*r = d.run(f)
+		r.Due = at
+		return
+	}
+	d.line(tocsin.EventAlarm, "", "escalation policy %s is not known any more; %s", r.Policy, d.alarm())
+	r.Due = d.now.Add(retry)
+}
+
 // step tells the recipients of one step and reports whether it reached anybody
-// who may answer.
-func (d *desk) step(p *Policy, n int) bool {
+// who may answer, and when the first of them is called: what is not urgent waits
+// for the end of quiet hours, and nobody else is woken meanwhile.
+func (d *desk) step(p *Policy, n int) (reached bool, from time.Time) {
 	s := &p.Steps[n]
 	name := fmt.Sprintf("step %d of %s", n+1, p.Name)
 	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, d.inc.Severity) {
 		d.line(tocsin.EventSkipped, "", "%s is not for severity %s; going on at once", name, d.inc.Severity)
-		return false
+		return false, from
 	}
-	crew := d.muster(p, s)
+	high := p.Urgency.high(d.inc.Severity, d.now)
+	crew := d.muster(p, s, high)
 	if s.RoundRobin && len(crew.people) > 1 {
 		crew.people = crew.people[d.nextTurn(p, n)%len(crew.people):][:1]
 	}
-	high := p.Urgency.high(d.inc.Severity, d.now)
 	var names []string
 	for _, m := range crew.people {
 		if d.callPerson(p, m.user, high, s.AllMustAcknowledge, false) {
-			names = append(names, m.user+m.why)
+			names = append(names, m.user+m.why+d.waiting(p, m.user, high, &from))
 		}
 	}
 	for _, m := range crew.shadows {
@@ -168,7 +178,21 @@ func (d *desk) step(p *Policy, n int) bool {
 		d.inc.Touch(d.now)
 		d.line(tocsin.EventNobody, "", "%s: %s%s", name, strings.Join(crew.nobody, "; "), onward(len(names) == 0 || len(crew.people) == 0))
 	}
-	return len(crew.people) > 0 && len(names) > len(crew.places) || len(crew.nobody) == 0 && len(crew.places) > 0
+	return len(crew.people) > 0 && len(names) > len(crew.places) || len(crew.nobody) == 0 && len(crew.places) > 0, from
+}
+
+// waiting says until when a person's quiet hours hold a call back, if they do,
+// and keeps the earliest instant at which somebody is called.
+func (d *desk) waiting(p *Policy, name string, high bool, from *time.Time) string {
+	u, _ := d.rules.user(p, name)
+	at := u.from(high, d.now)
+	if from.IsZero() || at.Before(*from) {
+		*from = at
+	}
+	if !at.After(d.now) {
+		return ""
+	}
+	return ", when the quiet hours end at " + at.In(location(u.Zone)).Format("Mon 15:04 MST")
 }
 
 func onward(now bool) string {
@@ -190,43 +214,70 @@ func (d *desk) nextTurn(p *Policy, n int) int {
 }
 
 // lastResort calls everybody there is, by every contact at once, again and
-// again until somebody answers.
+// again until somebody answers. Where everybody is away, that is no reason.
 func (d *desk) lastResort(p *Policy, r *tocsin.Run, at time.Time) {
 	d.loud++
-	crew := d.muster(p, &Step{To: p.LastResort})
-	var names []string
-	for _, m := range crew.people {
-		if d.callLoudly(p, m.user) {
-			names = append(names, m.user)
+	roll, from := d.roll((*User).ways), d.now
+	crew := roll.muster(p, &Step{To: p.LastResort})
+	names, why := d.callCrew(p, &crew, &from), ""
+	if len(names) == 0 {
+		roll.overrides = nil
+		all := roll.muster(p, &Step{To: p.LastResort})
+		if names = d.callCrew(p, &all, &from); len(names) > 0 {
+			why = "; " + strings.Join(crew.nobody, "; ") + ", and called all the same"
 		}
-	}
-	for _, place := range crew.places {
-		d.tellPlace(place)
-		names = append(names, place.Name)
 	}
 	d.inc.Touch(d.now)
 	if len(names) == 0 {
-		d.line(tocsin.EventLastResort, "", "nobody has answered, and the last resort of %s reaches nobody: %s; telling the alarm receiver", p.Name, strings.Join(crew.nobody, "; "))
-		d.alarm()
+		d.line(tocsin.EventLastResort, "", "nobody has answered, and the last resort of %s reaches nobody: %s; %s", p.Name, strings.Join(crew.nobody, "; "), d.alarm())
 	} else {
-		d.line(tocsin.EventLastResort, "", "nobody has answered: last resort of %s: %s", p.Name, strings.Join(names, ", "))
+		d.line(tocsin.EventLastResort, "", "nobody has answered: last resort of %s: %s%s", p.Name, strings.Join(names, ", "), why)
 	}
 	every := max(p.LastResortEvery, time.Minute)
-	if r.Due = at.Add(every); !r.Due.After(d.now) {
-		r.Due = d.now.Add(every)
+	if r.Due = at.Add(every); !r.Due.After(from) {
+		r.Due = from.Add(every)
 	}
 }
 
-// alarm tells the alarm receiver.
-func (d *desk) alarm() {
+// callCrew calls a crew loudly, and returns who they are. Even so nobody is woken
+// for what is not urgent; from is when the first of them is called.
+func (d *desk) callCrew(p *Policy, c *crew, from *time.Time) []string {
+	high := p.Urgency.high(d.inc.Severity, d.now)
+	var names []string
+	var first time.Time
+	for _, m := range c.people {
+		switch {
+		case high && d.callLoudly(p, m.user):
+			names = append(names, m.user)
+		case !high && d.callPerson(p, m.user, high, false, false):
+			names = append(names, m.user+d.waiting(p, m.user, high, &first))
+		}
+	}
+	if first.After(*from) && len(c.places) == 0 {
+		*from = first
+	}
+	for _, place := range c.places {
+		d.tellPlace(place)
+		names = append(names, place.Name)
+	}
+	return names
+}
+
+// alarm tells the alarm receiver, and says so.
+func (d *desk) alarm() string {
 	for _, t := range d.rules.spec.Alarm.Targets {
 		d.inc.Call(t.Key, "", "", t.Detail, d.now)
 	}
 	d.inc.Touch(d.now)
+	if len(d.rules.spec.Alarm.Targets) == 0 {
+		return "no alarm receiver is configured, so nobody is told"
+	}
+	return "telling the alarm receiver"
 }
 
 // call makes one contact.
 func (d *desk) call(c tocsin.Call) {
+	d.once("way " + c.Target)
 	del := d.inc.Call(c.Target, c.User, "", c.Detail, d.now)
 	text := "calling " + c.User
 	switch {

@@ -71,12 +71,16 @@ func (p *planner) plan(inc *tocsin.Incident, now time.Time) []tocsin.Ahead {
 	}
 	add(e.RemindAt, "%s is reminded", inc.AcknowledgedBy)
 	add(e.SnoozedUntil, "the snooze ends: back to triggered, from the first step")
+	add(e.ReturnAt, "the acknowledgement runs out: back to triggered")
 	for n := range e.Runs {
 		r := e.Runs[n]
 		if policy := p.policy(r.Plan); policy != nil {
-			if r.Due.IsZero() && !e.ReturnAt.IsZero() {
+			switch {
+			case !r.Due.IsZero():
+			case !e.SnoozedUntil.IsZero() && len(policy.Steps) > 0:
+				r = tocsin.Run{Due: e.SnoozedUntil.Add(policy.Steps[0].After)}
+			default:
 				r.Due = e.ReturnAt
-				add(e.ReturnAt, "the acknowledgement runs out: back to triggered")
 			}
 			if !r.Due.IsZero() {
 				out = append(out, p.steps(policy, r, inc.Severity)...)
@@ -94,11 +98,19 @@ func (p *planner) steps(policy *Policy, r tocsin.Run, severity tocsin.Severity) 
 	at := r.Due
 	for len(out) < maxAhead {
 		if r.Step >= len(policy.Steps) {
-			to, _ := p.describe(policy, &Step{To: policy.LastResort}, severity, at)
+			high := policy.Urgency.high(severity, at)
+			contacts := (*User).ways
+			if !high {
+				contacts = contactsFor(high)
+			}
+			to, _, _ := p.describe(policy, &Step{To: policy.LastResort}, high, contacts, high, at)
 			return append(out, tocsin.Ahead{At: at, Text: "last resort: " + to})
 		}
-		to, reached := p.describe(policy, &policy.Steps[r.Step], severity, at)
+		to, reached, from := p.step(policy, &policy.Steps[r.Step], severity, at)
 		out = append(out, tocsin.Ahead{At: at, Text: to})
+		if from.After(at) {
+			at = from
+		}
 		r.Reached = r.Reached || reached
 		r.Step++
 		wait := policy.RepeatAfter
@@ -117,19 +129,28 @@ func (p *planner) steps(policy *Policy, r tocsin.Run, severity tocsin.Severity) 
 	return out
 }
 
-// describe names whom a step would reach at an instant, with the first way to
-// each of them.
-func (p *planner) describe(policy *Policy, s *Step, severity tocsin.Severity, at time.Time) (string, bool) {
-	if len(s.When.Severities) > 0 && !slices.Contains(s.When.Severities, severity) {
-		return "nobody: not for severity " + string(severity), false
+func (p *planner) step(policy *Policy, s *Step, severity tocsin.Severity, at time.Time) (text string, reached bool, from time.Time) {
+	if !s.When.takes(severity) {
+		return "nobody: not for severity " + string(severity), false, at
 	}
-	c := muster(policy, s, p.rules.spec.Schedules, p.overrides, at, p.rules.user)
+	high := policy.Urgency.high(severity, at)
+	return p.describe(policy, s, high, contactsFor(high), false, at)
+}
+
+// describe names whom a step would reach at an instant, with the ways that are
+// used first, or all of them, and says when the first of them is called.
+func (p *planner) describe(policy *Policy, s *Step, high bool, contacts func(*User) []Contact, all bool, at time.Time) (text string, reached bool, first time.Time) {
+	c := roll{p.rules, p.overrides, at, contacts}.muster(policy, s)
 	var names []string
 	for _, m := range c.people {
 		u, _ := p.rules.user(policy, m.user)
-		by := ""
-		if cs := u.contacts(policy.Urgency.high(severity, at)); len(cs) > 0 {
-			by = " by " + way(cs[0].Target.Key)
+		by := " by " + ways(contacts(&u), all)
+		from := u.from(high, at)
+		if first.IsZero() || from.Before(first) {
+			first = from
+		}
+		if from.After(at) {
+			by += from.In(location(u.Zone)).Format(" at 15:04 MST, after quiet hours")
 		}
 		names = append(names, m.user+by+m.why)
 	}
@@ -139,9 +160,21 @@ func (p *planner) describe(policy *Policy, s *Step, severity tocsin.Severity, at
 	for _, place := range c.places {
 		names = append(names, place.Name)
 	}
-	reached := len(c.people) > 0 || len(c.nobody) == 0 && len(c.places) > 0
+	reached = len(c.people) > 0 || len(c.nobody) == 0 && len(c.places) > 0
 	if len(c.people) == 0 && len(c.nobody) > 0 {
 		names = append(names, "nobody ("+strings.Join(c.nobody, "; ")+")")
 	}
-	return strings.Join(names, ", "), reached
+	return strings.Join(names, ", "), reached, first
+}
+
+// ways names the contacts that are used first, or all of them: "Slack and
+// PagerDuty".
+func ways(contacts []Contact, all bool) string {
+	var names []string
+	for i, c := range contacts {
+		if name := way(c.Target.Key); (all || i == 0 || c.After <= contacts[0].After) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " and ")
 }

@@ -62,13 +62,10 @@ func (a Alarm) Raise(inc *tocsin.Incident, now time.Time) []tocsin.Event {
 	if len(events) == 0 {
 		return nil
 	}
-	added := false
 	for _, t := range a.Targets {
-		added = inc.AddTarget(t.Key, t.Detail, now) || added
+		inc.AddTarget(t.Key, t.Detail, now)
 	}
-	if added {
-		inc.Touch(now)
-	}
+	inc.Touch(now) // where the alarm receiver watches the incident already
 	return events
 }
 

@@ -215,17 +215,14 @@ func TestVerifyAgreesWithTheEngine(t *testing.T) {
 		}
 
 		found := Verify(p, schedules, overrides, from, to)
-		known := func(p *Policy, name string) (User, bool) { u, ok := p.Users[name]; return u, ok }
+		rules := &Rules{spec: Spec{Schedules: schedules}}
 		for at := from; at.Before(to); at = at.Add(15 * time.Minute) {
-			reaches := make([]bool, len(p.Steps))
-			for i := range p.Steps {
-				reaches[i] = len(muster(&p, &p.Steps[i], schedules, overrides, at, known).people) > 0
-			}
 			for _, severity := range []tocsin.Severity{tocsin.Critical, tocsin.Warning, tocsin.Info} {
 				reached, own, merged := false, false, false
+				contacts := contactsFor(p.Urgency.high(severity, at))
 				for i := range p.Steps {
 					only := p.Steps[i].When.Severities
-					reached = reached || reaches[i] && (len(only) == 0 || slices.Contains(only, severity))
+					reached = reached || (len(only) == 0 || slices.Contains(only, severity)) && len(roll{rules, overrides, at, contacts}.muster(&p, &p.Steps[i]).people) > 0
 				}
 				for _, u := range found {
 					if !at.Before(u.From) && at.Before(u.To) {

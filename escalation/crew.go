@@ -27,49 +27,62 @@ func (c *crew) add(user, why string) {
 }
 
 // muster finds whom a step reaches now. It is pure but for the documents.
-func (d *desk) muster(p *Policy, s *Step) crew {
-	overrides := d.rules.withTimeOff(d.lib.overridesIn(d.tx))
-	return muster(p, s, d.rules.spec.Schedules, overrides, d.now, d.rules.user)
+func (d *desk) muster(p *Policy, s *Step, high bool) crew {
+	return d.roll(contactsFor(high)).muster(p, s)
 }
 
-// muster finds whom a step reaches at an instant.
-func muster(p *Policy, s *Step, schedules map[string]*oncall.Schedule, overrides []tocsin.Override, at time.Time, user func(*Policy, string) (User, bool)) crew {
+func (d *desk) roll(contacts func(*User) []Contact) roll {
+	return roll{d.rules, d.rules.withTimeOff(d.lib.overridesIn(d.tx)), d.now, contacts}
+}
+
+func contactsFor(high bool) func(*User) []Contact {
+	return func(u *User) []Contact { return u.contacts(high) }
+}
+
+// roll is what it takes to find people at an instant.
+type roll struct {
+	rules     *Rules
+	overrides []tocsin.Override
+	at        time.Time
+	// contacts are those that count: without one a person is not reached.
+	contacts func(*User) []Contact
+}
+
+// muster finds whom a step reaches.
+func (l roll) muster(p *Policy, s *Step) crew {
 	var c crew
-	inZone := s.When.Zone == "" || oncall.Within(s.When.Hours, at.In(location(s.When.Zone)))
+	inZone := s.When.Zone == "" || oncall.Within(s.When.Hours, l.at.In(location(s.When.Zone)))
 	if !inZone {
 		c.nobody = append(c.nobody, "not at this time")
 		return c
 	}
-	reach := func(name, why string) bool {
-		u, ok := user(p, name)
-		switch {
-		case !ok || len(u.High) == 0:
-			c.nobody = append(c.nobody, name+" has no contact")
-		case away(name, overrides, at) && why == "":
-			c.nobody = append(c.nobody, name+" is away")
-		case s.When.Zone == "" && !oncall.Within(s.When.Hours, at.In(location(u.Zone))):
-			c.nobody = append(c.nobody, "it is not the time for "+name)
-		default:
+	reach := func(name, why string) {
+		if not := l.unfit(p, s, name, why == ""); not != "" {
+			c.nobody = append(c.nobody, not)
+		} else {
 			c.add(name, why)
-			return true
 		}
-		return false
 	}
 	for _, to := range s.To {
 		switch {
 		case to.User != "":
 			reach(to.User, "")
 		case to.Team != "":
+			if len(p.Teams[to.Team]) == 0 {
+				c.nobody = append(c.nobody, "team "+to.Team+" has no members")
+			}
 			for _, name := range p.Teams[to.Team] {
 				reach(name, "")
 			}
 		case to.Schedule != "":
-			d := schedules[to.Schedule]
+			d := l.rules.spec.Schedules[to.Schedule]
 			if d == nil {
 				c.nobody = append(c.nobody, fmt.Sprintf("schedule %s is not defined any more", to.Schedule))
 				continue
 			}
-			c.watch(d.Shifts(overrides, at, at.Add(1)), to.Schedule, reach)
+			c.watch(d.Shifts(l.overrides, l.at, l.at.Add(1)), to.Schedule, reach)
+		case len(to.Targets) == 0:
+			c.nobody = append(c.nobody, to.Name+" has no targets")
 		default:
 			c.places = append(c.places, to)
 		}
@@ -77,8 +90,26 @@ func muster(p *Policy, s *Step, schedules map[string]*oncall.Schedule, overrides
 	return c
 }
 
+// unfit says why a person is not reached by a step; "": the person is. Time off
+// counts for those who are called directly: a schedule has minded it already.
+func (l roll) unfit(p *Policy, s *Step, name string, direct bool) string {
+	u, ok := l.rules.user(p, name)
+	switch {
+	case !ok || len(u.ways()) == 0:
+		return name + " has no contact"
+	case len(l.contacts(&u)) == 0:
+		return name + " has no contact for high urgency"
+	case direct && away(name, l.overrides, l.at):
+		return name + " is away"
+	case s.When.Zone == "" && !oncall.Within(s.When.Hours, l.at.In(location(u.Zone))):
+		return "it is not the time for " + name
+	default:
+		return ""
+	}
+}
+
 // watch adds who is on call on a schedule.
-func (c *crew) watch(shifts []tocsin.Shift, schedule string, reach func(name, why string) bool) {
+func (c *crew) watch(shifts []tocsin.Shift, schedule string, reach func(name, why string)) {
 	found := false
 	for i := range shifts {
 		switch s := &shifts[i]; {
@@ -110,33 +141,55 @@ func (d *desk) callPerson(p *Policy, name string, high, must, asked bool) bool {
 	if !ok || len(contacts) == 0 {
 		return false
 	}
-	e := d.inc.Escalation
 	r := d.responder(name)
 	r.Must, r.Asked = r.Must || must, r.Asked || asked
+	if !asked && r.Must && !r.Acknowledged.IsZero() {
+		return true // one of several who must answer, and has
+	}
 	if !d.once("person " + name) {
 		return true
 	}
 	r.At, r.Acknowledged, r.Unreachable = d.now, time.Time{}, false
 	r.Calls++
-	from := d.now
-	if !high {
-		if local := from.In(location(u.Zone)); len(u.Quiet) > 0 && oncall.Within(u.Quiet, local) {
-			if end, ok := oncall.NextEnd(u.Quiet, local); ok {
-				from = end.UTC()
+	d.lineUpAll(tocsin.Call{User: name, Due: u.from(high, d.now), Asked: r.Asked}, contacts, false)
+	return true
+}
+
+// lineUpAll lines up a person's contacts from c.Due on, in the place of those
+// still to come. One of them that was to come sooner keeps its time, since steps
+// may follow each other faster than contacts; one that this decision has called
+// is not called again.
+func (d *desk) lineUpAll(c tocsin.Call, contacts []Contact, loud bool) {
+	e, from := d.inc.Escalation, c.Due
+	var old []tocsin.Call
+	e.Calls = slices.DeleteFunc(e.Calls, func(x tocsin.Call) bool {
+		if x.User == c.User {
+			old = append(old, x)
+		}
+		return x.User == c.User
+	})
+	for _, way := range contacts {
+		if d.called["way "+way.Target.Key] {
+			continue
+		}
+		c.Due, c.Target, c.Detail = from, way.Target.Key, way.Target.Detail
+		if !loud {
+			c.Due = from.Add(way.After)
+		}
+		for i := range old {
+			if old[i].Target == c.Target && old[i].Due.Before(c.Due) {
+				c.Due = old[i].Due
 			}
 		}
+		d.lineUp(c)
 	}
-	e.Calls = slices.DeleteFunc(e.Calls, func(c tocsin.Call) bool { return c.User == name })
-	for _, c := range contacts {
-		d.lineUp(tocsin.Call{User: name, Due: from.Add(c.After), Target: c.Target.Key, Detail: c.Target.Detail, Asked: asked})
-	}
-	return true
 }
 
 // callLoudly lines up every contact of a person for now.
 func (d *desk) callLoudly(p *Policy, name string) bool {
 	u, ok := d.rules.user(p, name)
-	if !ok || len(u.High) == 0 {
+	contacts := u.ways()
+	if !ok || len(contacts) == 0 {
 		return false
 	}
 	r := d.responder(name)
@@ -145,11 +198,7 @@ func (d *desk) callLoudly(p *Policy, name string) bool {
 	}
 	r.At, r.Acknowledged, r.Unreachable = d.now, time.Time{}, false
 	r.Calls++
-	e := d.inc.Escalation
-	e.Calls = slices.DeleteFunc(e.Calls, func(c tocsin.Call) bool { return c.User == name })
-	for _, c := range u.High {
-		d.lineUp(tocsin.Call{User: name, Due: d.now, Target: c.Target.Key, Detail: c.Target.Detail})
-	}
+	d.lineUpAll(tocsin.Call{User: name, Due: d.now, Asked: r.Asked}, contacts, true)
 	return true
 }
 
@@ -158,7 +207,7 @@ func (d *desk) copyTo(p *Policy, name string, high bool) {
 	u, ok := d.rules.user(p, name)
 	if contacts := u.contacts(high); ok && len(contacts) > 0 && d.once("copy "+name) && !d.called["person "+name] {
 		c := contacts[0]
-		d.lineUp(tocsin.Call{User: name, Due: d.now, Target: c.Target.Key, Detail: c.Target.Detail, Copy: true})
+		d.lineUp(tocsin.Call{User: name, Due: u.from(high, d.now), Target: c.Target.Key, Detail: c.Target.Detail, Copy: true})
 	}
 }
 
@@ -199,8 +248,8 @@ func (d *desk) unreachable() {
 		r.Unreachable = true
 		d.line(tocsin.EventNobody, "", "%s cannot be reached: every contact has failed; going on at once", r.User)
 		for i := range e.Runs {
-			if r := &e.Runs[i]; r.Due.After(d.now) && !d.anybody() {
-				r.Due = d.now
+			if run := &e.Runs[i]; run.Due.After(d.now) && !d.anybody(r.At) {
+				run.Due = d.now
 			}
 		}
 		d.advance()
@@ -240,7 +289,8 @@ func (d *desk) hasten(user string) bool {
 	return false
 }
 
-// anybody reports whether there is somebody who was called and can be reached.
-func (d *desk) anybody() bool {
-	return slices.ContainsFunc(d.inc.Escalation.Responders, func(r tocsin.Responder) bool { return !r.Unreachable })
+// anybody reports whether there is somebody who was called at an instant or
+// later, and can be reached. Who was called before has had the time to answer.
+func (d *desk) anybody(since time.Time) bool {
+	return slices.ContainsFunc(d.inc.Escalation.Responders, func(r tocsin.Responder) bool { return !r.Unreachable && !r.At.Before(since) })
 }

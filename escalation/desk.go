@@ -1,6 +1,7 @@
 package escalation
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -91,8 +92,8 @@ type desk struct {
 	was time.Time
 
 	events []tocsin.Event
-	// called holds who was called in this decision: steps that come late, and
-	// all at once, call everybody once.
+	// called holds who was called in this decision, and how: steps that come
+	// late, and all at once, call everybody once by each way.
 	called map[string]bool
 	// loud counts the last resorts that were called.
 	loud int
@@ -144,34 +145,52 @@ func (d *desk) rest() {
 		r.Due, r.Step, r.Round, r.Reached = time.Time{}, 0, 0, false
 	}
 	e.Calls = nil
-	e.SnoozedUntil, e.RemindAt, e.ReturnAt, e.Answered = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	e.SnoozedUntil, e.RemindAt, e.ReturnAt = time.Time{}, time.Time{}, time.Time{}
+	d.forgetAnswers()
 	d.stop()
+}
+
+// forgetAnswers has everybody answer anew: what was answered, or asked of people
+// by name, was for the time before.
+func (d *desk) forgetAnswers() {
+	e := d.inc.Escalation
+	e.Answered = time.Time{}
+	for n := range e.Responders {
+		r := &e.Responders[n]
+		r.Acknowledged, r.Asked, r.Must = time.Time{}, false, false
+	}
 }
 
 // answered stops what is queued once somebody has taken the incident. People
 // who were asked for by name are still called.
 func (d *desk) answered() {
-	inc, e := d.inc, d.inc.Escalation
-	if e == nil {
+	inc, since := d.inc, d.inc.AcknowledgedAt
+	if inc.Escalation == nil {
+		since = d.now // there were no policies when it was acknowledged
+	}
+	if !d.follow() {
 		return
 	}
-	var asked []string
+	e := inc.Escalation
+	answer := !e.Answered.Equal(inc.AcknowledgedAt)
 	for n := range e.Runs {
 		e.Runs[n].Due = time.Time{}
 	}
+	var asked []string
 	e.Calls = slices.DeleteFunc(e.Calls, func(c tocsin.Call) bool {
-		if c.Asked {
-			asked = append(asked, c.User)
+		if !c.Asked || answer && c.User == inc.AcknowledgedBy {
+			return true
 		}
-		return !c.Asked
+		asked = append(asked, c.User)
+		return false
 	})
 	if r := e.Responder(inc.AcknowledgedBy); r != nil && r.Acknowledged.IsZero() {
 		r.Acknowledged = d.now
 	}
-	if !e.Answered.Equal(inc.AcknowledgedAt) {
+	if answer {
 		d.stop(append(asked, d.askedNow()...)...)
 		e.Answered = inc.AcknowledgedAt
-		d.setTimers()
+		d.setTimers(since)
 	}
 }
 
@@ -187,20 +206,20 @@ func (d *desk) askedNow() []string {
 }
 
 // setTimers has the owner reminded, and the acknowledgement end, as the
-// policies say: the shortest of them.
-func (d *desk) setTimers() {
+// policies say, counted from since: the shortest of them.
+func (d *desk) setTimers(since time.Time) {
 	e := d.inc.Escalation
 	e.RemindAt, e.ReturnAt = time.Time{}, time.Time{}
 	if !e.SnoozedUntil.IsZero() {
 		return
 	}
 	for n := range e.Runs {
-		p := d.lib.policy(d.tx, e.Runs[n].Plan)
+		p := cmp.Or(d.policy(&e.Runs[n]), d.rules.named(e.Runs[n].Policy))
 		if p == nil {
 			continue
 		}
-		e.RemindAt = sooner(e.RemindAt, e.Answered, p.RemindAfter)
-		e.ReturnAt = sooner(e.ReturnAt, e.Answered, p.ReturnAfter)
+		e.RemindAt = sooner(e.RemindAt, since, p.RemindAfter)
+		e.ReturnAt = sooner(e.ReturnAt, since, p.ReturnAfter)
 	}
 }
 
@@ -216,32 +235,88 @@ func sooner(t, base time.Time, after time.Duration) time.Time {
 func (d *desk) stop(except ...string) {
 	stopped := d.inc.StopCalls(except...)
 	if len(stopped) > 0 {
-		d.line(tocsin.EventStopped, "", "queued and not sent any more: %s", strings.Join(stopped, ", "))
+		d.line(tocsin.EventStopped, "", "not called any more, unless it was on its way already: %s", strings.Join(stopped, ", "))
 	}
 }
 
 // begin starts the policies of the incident's receivers unless they are at
 // work.
 func (d *desk) begin() {
-	inc := d.inc
-	if inc.Escalation == nil {
-		runs := d.freeze()
-		if len(runs) == 0 {
-			return
-		}
-		inc.Escalation = &tocsin.Escalation{Runs: runs}
+	if !d.follow() {
+		return
 	}
-	e := inc.Escalation
-	e.SnoozedUntil, e.RemindAt, e.ReturnAt, e.Answered = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	e := d.inc.Escalation
+	e.SnoozedUntil, e.RemindAt, e.ReturnAt = time.Time{}, time.Time{}, time.Time{}
+	if !e.Answered.IsZero() {
+		d.forgetAnswers()
+	}
 	high := d.high()
 	for n := range e.Runs {
 		r := &e.Runs[n]
-		if r.Due.IsZero() || high && !e.High {
+		switch p := d.policy(r); {
+		case r.Due.IsZero() || high && !e.High:
 			r.Step, r.Round, r.Reached = 0, 0, false
 			r.Due = d.now.Add(d.delay(r))
+		case p != nil && high && r.Due.Sub(d.now) > p.longest(): // the clock was set back
+			r.Due = d.now.Add(cmp.Or(d.delay(r), p.RepeatAfter))
+			d.hurry(p)
 		}
 	}
 	e.High = high
+}
+
+// hurry has nobody wait longer for an urgent call than the contact says. What is
+// not urgent waits for quiet hours to end, whatever the clock does.
+func (d *desk) hurry(p *Policy) {
+	e := d.inc.Escalation
+	for n := range e.Calls {
+		c := &e.Calls[n]
+		u, _ := d.rules.user(p, c.User)
+		for _, contact := range u.High {
+			if at := d.now.Add(contact.After); contact.Target.Key == c.Target && c.Due.After(at) {
+				c.Due = at
+			}
+		}
+	}
+	slices.SortStableFunc(e.Calls, func(a, b tocsin.Call) int { return a.Due.Compare(b.Due) })
+}
+
+// follow has the incident follow the policies of its receivers, if there are any
+// and it follows none, and reports whether there is anything to keep account of.
+func (d *desk) follow() bool {
+	inc := d.inc
+	if inc.Escalation != nil && len(inc.Escalation.Runs) > 0 {
+		return true
+	}
+	runs := d.freeze()
+	switch {
+	case inc.Escalation != nil:
+		inc.Escalation.Runs = runs
+	case len(runs) > 0:
+		inc.Escalation = &tocsin.Escalation{Runs: runs}
+	}
+	return inc.Escalation != nil
+}
+
+// account is follow for incidents that somebody is called for whether they
+// follow a policy or not.
+func (d *desk) account() *tocsin.Escalation {
+	if !d.follow() {
+		d.inc.Escalation = &tocsin.Escalation{}
+	}
+	return d.inc.Escalation
+}
+
+// policy returns what a run follows: the frozen policy, or, where that is lost,
+// the configured one if it is still the same. Nil: there is none.
+func (d *desk) policy(r *tocsin.Run) *Policy {
+	if p := d.lib.policy(d.tx, r.Plan); p != nil {
+		return p
+	}
+	if f := d.rules.policies[r.Policy]; f != nil && f.id == r.Plan {
+		return f.policy
+	}
+	return nil
 }
 
 // freeze keeps the policies of the incident's receivers as they are now.
@@ -270,7 +345,7 @@ func (d *desk) high() bool {
 	e := d.inc.Escalation
 	known := false
 	for n := range e.Runs {
-		if p := d.lib.policy(d.tx, e.Runs[n].Plan); p != nil {
+		if p := d.policy(&e.Runs[n]); p != nil {
 			known = true
 			if p.Urgency.high(d.inc.Severity, d.now) {
 				return true
@@ -282,7 +357,7 @@ func (d *desk) high() bool {
 
 // delay is the wait before the run's next step, behind the one before it.
 func (d *desk) delay(r *tocsin.Run) time.Duration {
-	p := d.lib.policy(d.tx, r.Plan)
+	p := d.policy(r)
 	if p == nil || r.Step >= len(p.Steps) {
 		return 0
 	}

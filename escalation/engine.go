@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -39,7 +38,7 @@ const (
 	look = 5 * time.Second
 	// chunk bounds one transaction of due incidents, so that intake never waits
 	// long behind it.
-	chunk = 100
+	chunk = 250
 )
 
 // Options are the engine's parts. Store is required.
@@ -67,6 +66,11 @@ type Engine struct {
 	poke    chan struct{}
 	armed   atomic.Int64 // the timer's instant, in Unix nanoseconds
 	metrics *metrics
+	// What follows belongs to Run.
+	aside  aside
+	tidied time.Time
+	// unused are the policies that no incident followed when last looked.
+	unused map[string]bool
 }
 
 // NewEngine returns an engine that decides by rules.
@@ -80,7 +84,7 @@ func NewEngine(rules *Rules, o Options) (*Engine, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{o: o, poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer)}
+	e := &Engine{o: o, poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer), aside: aside{}}
 	e.SetRules(rules)
 	return e, nil
 }
@@ -159,7 +163,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		next := e.turn(ctx, &looked)
 		now := e.o.Now()
 		e.armed.Store(next.UnixNano())
-		if _, soonest := e.o.Store.Deadlines(now, 1); !soonest.IsZero() && soonest.Before(next) {
+		if soonest := e.soonest(now); !soonest.IsZero() && soonest.Before(next) {
 			next = soonest
 			e.armed.Store(next.UnixNano())
 		}
@@ -171,9 +175,9 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) turn(ctx context.Context, looked *time.Time) time.Time {
 	now := e.o.Now()
 	for {
-		due, next := e.o.Store.Deadlines(now, chunk)
-		if len(due) > 0 {
-			if err := e.settleAll(ctx, due, now); err != nil {
+		due, next := e.o.Store.Deadlines(now, chunk+len(e.aside))
+		if due = e.aside.without(due, now); len(due) > 0 {
+			if err := e.settleEach(ctx, due, now); err != nil {
 				if ctx.Err() == nil {
 					e.o.Logger.Error("escalations could not be written; tried again in a second", "incidents", len(due), "error", err)
 				}
@@ -238,32 +242,38 @@ func (e *Engine) settleAll(ctx context.Context, ids []string, now time.Time) err
 func (e *Engine) lookAround(ctx context.Context, now time.Time) {
 	rules := e.rules.Load()
 	var alarms, settle []string
-	open := map[string]bool{}
+	open, plans := map[string]*tocsin.Incident{}, map[string]bool{}
 	var merged []*tocsin.Incident
 	e.o.Store.Live(func(inc *tocsin.Incident) bool {
 		if at, ok := rules.spec.Alarm.Due(inc); ok && !at.After(now) {
 			alarms = append(alarms, inc.ID)
 		}
-		if rules.idle(inc) {
+		if rules.idle(inc, now) {
 			settle = append(settle, inc.ID)
 		}
 		if inc.MergedInto != "" && inc.Open() {
 			merged = append(merged, inc)
 		}
 		if inc.Open() {
-			open[inc.ID] = true
+			open[inc.ID] = inc
+		}
+		if inc.Escalation != nil {
+			for n := range inc.Escalation.Runs {
+				plans[inc.Escalation.Runs[n].Plan] = true
+			}
 		}
 		return true
 	})
 	var errs []error
-	for ids := range slices.Chunk(settle, chunk) {
-		errs = append(errs, e.settleAll(ctx, ids, now))
+	for ids := range slices.Chunk(e.aside.without(settle, now), chunk) {
+		errs = append(errs, e.settleEach(ctx, ids, now))
 	}
 	for _, inc := range merged {
-		if !open[inc.MergedInto] {
+		if deserted(inc, open[inc.MergedInto]) != "" {
 			errs = append(errs, e.unmerge(ctx, inc.ID, now))
 		}
 	}
+	errs = append(errs, e.tidy(ctx, plans, now))
 	for _, id := range alarms {
 		errs = append(errs, e.raiseAlarm(ctx, id, rules.spec.Alarm, now))
 	}
@@ -272,33 +282,48 @@ func (e *Engine) lookAround(ctx context.Context, now time.Time) {
 	}
 }
 
-// idle reports whether an incident should be escalated and is not, or has
+// idle reports whether an incident should be escalated and is not, waits for
+// longer than any policy does, since the machine's clock was set back, or has
 // somebody on it who cannot be reached.
-func (r *Rules) idle(inc *tocsin.Incident) bool {
+func (r *Rules) idle(inc *tocsin.Incident, now time.Time) bool {
 	if inc.State != tocsin.Triggered || inc.Quiet() || inc.Kind == tocsin.KindNotice {
 		return false
 	}
 	esc := inc.Escalation
-	if esc == nil {
+	if esc == nil || len(esc.Runs) == 0 {
 		return slices.ContainsFunc(inc.Receivers, func(name string) bool { return r.spec.Receivers[name] != "" })
 	}
-	return slices.ContainsFunc(esc.Runs, func(run tocsin.Run) bool { return run.Due.IsZero() }) ||
+	return slices.ContainsFunc(esc.Runs, func(run tocsin.Run) bool { return run.Due.IsZero() || esc.High && run.Due.Sub(now) > r.longest }) ||
 		slices.ContainsFunc(esc.Responders, func(p tocsin.Responder) bool { return !p.Unreachable && hasFailed(inc, p.User) })
 }
 
+// deserted says why an incident does not page through another any more, which
+// may be nil; "": it does. One that is merged itself is judged by itself.
+func deserted(inc, into *tocsin.Incident) string {
+	switch {
+	case into == nil || !into.Open():
+		return inc.MergedInto + " is resolved and this one is not: it pages for itself again"
+	case into.MergedInto == "" && into.Quiet():
+		return inc.MergedInto + " pages nobody now: this one pages for itself again"
+	default:
+		return ""
+	}
+}
+
 // unmerge has an incident page for itself again, since the one that paged for it
-// is resolved.
+// does not.
 func (e *Engine) unmerge(ctx context.Context, id string, now time.Time) error {
 	return e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		inc := tx.Incident(id)
 		if inc == nil || inc.MergedInto == "" {
 			return nil
 		}
-		if into := tx.Incident(inc.MergedInto); into != nil && into.Open() {
+		why := deserted(inc, tx.Incident(inc.MergedInto))
+		if why == "" {
 			return nil
 		}
 		d := e.desk(tx, inc, now)
-		d.add(inc.Merge("", "", fmt.Sprintf("%s is resolved and this one is not: it pages for itself again", inc.MergedInto), now))
+		d.add(inc.Merge("", "", why, now))
 		d.settle()
 		tx.PutIncident(inc)
 		tx.Append(d.events...)

@@ -27,6 +27,8 @@ type tower struct {
 	stop   context.CancelFunc
 	done   chan error
 	broken map[string]bool
+	// mute holds all deliveries back.
+	mute   bool
 	opened int
 }
 
@@ -137,6 +139,9 @@ func (h *tower) pass(d time.Duration) {
 // for good.
 func (h *tower) deliver() {
 	h.Helper()
+	if h.mute {
+		return
+	}
 	for _, w := range h.store.Lagging(time.Now()) {
 		require.NoError(h, h.store.Update(context.Background(), func(tx tocsin.Tx) error {
 			inc := tx.Incident(w.Incident)
@@ -183,6 +188,12 @@ func short(d time.Duration) string {
 func (h *tower) calls(id string) []string {
 	h.Helper()
 	return h.said(id, tocsin.EventCalled)
+}
+
+func (h *tower) override(o tocsin.Override) {
+	h.Helper()
+	_, err := h.engine.PutOverride(context.Background(), o)
+	require.NoError(h, err)
 }
 
 func (h *tower) errorOf(id string, a tocsin.Action) error {

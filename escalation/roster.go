@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -18,8 +19,12 @@ const (
 	maxOverride = 366 * 24 * time.Hour
 	// maxOverrides bounds those that are kept.
 	maxOverrides = 10_000
-	// keepOverrides is how long one that is over stays, to explain the past.
+	// keepOverrides is how long one that is over stays, to explain the past, and
+	// keepHandoffs one that a handoff made.
 	keepOverrides = 2 * 366 * 24 * time.Hour
+	keepHandoffs  = 90 * 24 * time.Hour
+	// byHandoff is who makes those.
+	byHandoff = "tocsin"
 )
 
 // Overrides returns all that are kept, those that are over too, the earliest
@@ -67,22 +72,47 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 				made = all[i]
 				return nil
 			}
-			if now.Sub(all[i].To) > keepOverrides {
-				tx.DeleteDocument(kindOverride, all[i].ID)
-			}
 		}
-		if len(all) >= maxOverrides {
-			return tocsin.Invalid("override", "%d are kept, and no more can be; cancelled and past ones go after two years", maxOverrides)
+		gone := retired(all, now)
+		for i := range gone {
+			tx.DeleteDocument(kindOverride, gone[i].ID)
+		}
+		if len(all)-len(gone) >= maxOverrides {
+			return tocsin.Invalid("override", "%d are in force or to come, and no more can be; cancel some", maxOverrides)
 		}
 		for n := 0; made.ID == "" || tx.Document(kindOverride, made.ID) != nil; n++ {
 			made.ID = seed.ID(n)
 		}
+		rules.tellOfSwap(tx, &made, seed, now)
 		return putOverride(tx, &made)
 	})
 	if err == nil {
 		e.changed()
 	}
 	return made, err
+}
+
+// retired are the overrides that are not kept any longer: those that were over
+// long ago, sooner where a handoff made them; and where there is no room for
+// another one, the one that has been over for longest.
+func retired(all []tocsin.Override, now time.Time) []tocsin.Override {
+	var out []tocsin.Override
+	first := -1
+	for i := range all {
+		o, keep := &all[i], keepOverrides
+		if o.CreatedBy == byHandoff {
+			keep = keepHandoffs
+		}
+		if now.Sub(o.To) > keep {
+			out = append(out, *o)
+		} else if !o.To.After(now) && (first < 0 || o.To.Before(all[first].To)) {
+			first = i
+		}
+	}
+	if first >= 0 && len(all)-len(out) >= maxOverrides {
+		out = append(out, all[first])
+	}
+	return out
 }
 
 func putOverride(tx tocsin.Tx, o *tocsin.Override) error {
@@ -141,13 +171,14 @@ func (r *Rules) checkOverride(o *tocsin.Override, now time.Time) error {
 // AnswerOverride accepts or declines a swap, or cancels any override. The same
 // answer twice is one.
 func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error) {
-	rules, now := e.rules.Load(), e.o.Now().UTC()
+	rules, now, seed := e.rules.Load(), e.o.Now().UTC(), tocsin.NewSeed()
 	var o tocsin.Override
 	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		value := tx.Document(kindOverride, id)
 		if value == nil {
 			return tocsin.ErrNotFound
 		}
+		o = tocsin.Override{}
 		if err := json.Unmarshal(value, &o); err != nil {
 			return fmt.Errorf("override %s: %w", id, err)
 		}
@@ -155,6 +186,7 @@ func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsi
 		if err != nil || !changed {
 			return err
 		}
+		rules.tellOfSwap(tx, &o, seed, now)
 		return putOverride(tx, &o)
 	})
 	if err == nil {
@@ -200,7 +232,7 @@ func (r *Rules) answerSwap(o *tocsin.Override, by string, accept bool, now time.
 		return false, tocsin.Invalid("by", "%q is not a user who can take shifts", by)
 	}
 	if o.User != "" && o.User != by {
-		return false, fmt.Errorf("%w: swap %s was asked of %s", tocsin.ErrConflict, o.ID, o.User)
+		return false, fmt.Errorf("%w: swap %s was asked of %s, and you are %s: only they can answer it", tocsin.ErrConflict, o.ID, o.User, by)
 	}
 	if accept && by == o.Replaces {
 		return false, tocsin.Invalid("by", "%s cannot take over from herself or himself", by)
@@ -253,17 +285,20 @@ func (e *Engine) Shifts(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shif
 	if err != nil {
 		return nil, err
 	}
-	var out []tocsin.Shift
-	for _, s := range rules.sorted() {
-		if q.Schedule != "" && s.Info().Name != q.Schedule {
-			continue
-		}
-		if q.From.Equal(q.To) {
-			out = append(out, s.At(overrides, q.From)...)
-		} else {
-			out = append(out, s.Shifts(overrides, q.From, q.To)...)
-		}
+	schedules := slices.DeleteFunc(rules.sorted(), func(s *oncall.Schedule) bool { return q.Schedule != "" && s.Name() != q.Schedule })
+	each := make([][]tocsin.Shift, len(schedules))
+	var work sync.WaitGroup
+	for i, s := range schedules {
+		work.Go(func() {
+			if q.From.Equal(q.To) {
+				each[i] = s.At(overrides, q.From)
+			} else {
+				each[i] = s.Shifts(overrides, q.From, q.To)
+			}
+		})
 	}
+	work.Wait()
+	out := slices.Concat(each...)
 	if q.User != "" {
 		out = slices.DeleteFunc(out, func(s tocsin.Shift) bool { return s.User != q.User })
 	}

@@ -34,6 +34,8 @@ type Rules struct {
 	spec     Spec
 	policies map[string]*frozen
 	order    []string
+	// longest is the longest that any policy waits for anything.
+	longest time.Duration
 }
 
 // frozen is a policy as it is kept with the incidents that it works for.
@@ -59,6 +61,7 @@ func NewRules(s Spec) (*Rules, error) {
 		}
 		r.policies[p.Name] = &frozen{policy: &p, id: tocsin.NewKey(string(value)).String(), value: value}
 		r.order = append(r.order, p.Name)
+		r.longest = max(r.longest, p.longest())
 	}
 	for receiver, name := range s.Receivers {
 		if r.policies[name] == nil {
@@ -116,6 +119,26 @@ func (r *Rules) Schedules() map[string]*oncall.Schedule { return r.spec.Schedule
 // Users returns everybody by name. The map is shared.
 func (r *Rules) Users() map[string]User { return r.spec.Users }
 
+// named returns a policy as it is configured, or nil.
+func (r *Rules) named(policy string) *Policy {
+	if f := r.policies[policy]; f != nil {
+		return f.policy
+	}
+	return nil
+}
+
+// retry is how long a policy waits where it does not say.
+const retry = 15 * time.Minute
+
+// longest is the longest that a run of the policy waits for anything.
+func (p *Policy) longest() time.Duration {
+	wait := max(retry, p.RepeatAfter, p.LastResortEvery)
+	for i := range p.Steps {
+		wait = max(wait, p.Steps[i].After)
+	}
+	return wait
+}
+
 // user finds a person: as frozen in a policy, else as configured now.
 func (r *Rules) user(p *Policy, name string) (User, bool) {
 	if p != nil {
@@ -154,6 +177,33 @@ func (u *User) contacts(high bool) []Contact {
 		return u.High
 	}
 	return u.Low
+}
+
+// ways are all contacts of a person, each once.
+func (u *User) ways() []Contact {
+	out := slices.Clone(u.High)
+	for _, c := range u.Low {
+		if !slices.ContainsFunc(out, func(x Contact) bool { return x.Target.Key == c.Target.Key }) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// from is when a person may be called: at now, or at the end of quiet hours
+// where it is not urgent.
+func (u *User) from(high bool, now time.Time) time.Time {
+	if high || len(u.Quiet) == 0 {
+		return now
+	}
+	local := now.In(location(u.Zone))
+	if !oncall.Within(u.Quiet, local) {
+		return now
+	}
+	if end, ok := oncall.NextEnd(u.Quiet, local); ok {
+		return end.UTC()
+	}
+	return now
 }
 
 // withTimeOff adds what people's own calendars say to overrides.

@@ -298,7 +298,7 @@ func TestAhead(t *testing.T) {
 			lines = append(lines, a.At.UTC().Format("15:04")+" "+a.Text)
 		}
 		assert.Equal(t, []string{
-			"00:02 ana by PagerDuty", "00:15 bo by Slack (on call on secondary)", "00:30 cy by Slack, dan by Slack", "00:45 last resort: boss by Slack",
+			"00:02 ana by PagerDuty", "00:15 bo by Slack (on call on secondary)", "00:30 cy by Slack, dan by Slack", "00:45 last resort: boss by Slack and PagerDuty",
 		}, lines)
 		h.ack(id, "ana")
 		lines = nil
@@ -308,5 +308,23 @@ func TestAhead(t *testing.T) {
 		assert.Equal(t, "00:45 ana is reminded", lines[0])
 		assert.Equal(t, "01:00 the acknowledgement runs out: back to triggered", lines[1])
 		assert.Equal(t, "01:00 bo by Slack (on call on secondary)", lines[2])
+	})
+}
+
+// Warnings wake nobody: not the next step, and not the last resort.
+func TestLowUrgencyWakesNobodyElse(t *testing.T) {
+	t.Parallel()
+	spec := basic(t)
+	for name, u := range spec.Users {
+		u.Quiet = hours(22, 7)
+		spec.Users[name] = u
+	}
+	play(t, spec, func(h *tower) {
+		id := h.open(tocsin.Warning, "page")
+		h.pass(6*time.Hour + 59*time.Minute)
+		assert.Empty(t, h.calls(id))
+		assert.Equal(t, []string{"0s step 1 of platform: ana (on call on primary), when the quiet hours end at Sat 07:00 UTC"}, h.said(id, tocsin.EventEscalated))
+		h.pass(time.Hour)
+		assert.Equal(t, []string{"7h0m calling ana by Slack", "7h15m calling bo by Slack", "7h30m calling cy by Slack", "7h30m calling dan by Slack", "7h45m calling boss by Slack", "7h55m calling boss again (2) by Slack"}, h.calls(id))
 	})
 }

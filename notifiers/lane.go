@@ -27,19 +27,24 @@ const (
 	parallel = 32
 )
 
-// provider is what pauses together.
-type provider struct{ until atomic.Int64 }
+// provider is what pauses together. The time keeps its monotonic reading: a step
+// of the machine's clock makes no pause longer.
+type provider struct{ until atomic.Pointer[time.Time] }
 
 func (p *provider) pause(until time.Time) {
-	n := until.UnixNano()
-	for old := p.until.Load(); old < n; old = p.until.Load() {
-		if p.until.CompareAndSwap(old, n) {
+	for old := p.until.Load(); old == nil || old.Before(until); old = p.until.Load() {
+		if p.until.CompareAndSwap(old, &until) {
 			return
 		}
 	}
 }
 
-func (p *provider) paused() time.Time { return time.Unix(0, p.until.Load()) }
+func (p *provider) paused() time.Time {
+	if until := p.until.Load(); until != nil {
+		return *until
+	}
+	return time.Time{}
+}
 
 // item is an incident that waits in a lane, or is worked on.
 type item struct {

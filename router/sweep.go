@@ -72,7 +72,10 @@ func (r *Rules) due(inc *tocsin.Incident, now time.Time) bool {
 	if inc.Quiet() {
 		return false
 	}
-	return slices.ContainsFunc(targets, func(t Target) bool { return inc.Delivery(t.Key) == nil })
+	return slices.ContainsFunc(targets, func(t Target) bool {
+		d := inc.Delivery(t.Key)
+		return d == nil || d.Stopped && d.User == ""
+	})
 }
 
 // archivable reports whether a resolved incident is over for good: it cannot

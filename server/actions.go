@@ -57,7 +57,7 @@ func (s *Server) act(kind tocsin.ActionKind) personal {
 		defer cancel()
 		id := param(c, "id")
 		if err := s.deps.Actions.Act(ctx, id, a); err != nil {
-			return err
+			return missing(err, "incident", id)
 		}
 		inc, err := s.deps.Reader.Get(ctx, id)
 		if err != nil {

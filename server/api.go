@@ -1,8 +1,6 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -10,8 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 	"github.com/labstack/echo/v4"
 
 	tocsin "github.com/tocsin-oncall/tocsin"
@@ -20,12 +20,12 @@ import (
 // json answers with v. It is encoded before the status is written, so that a
 // failure is an error and not half an answer.
 func (s *Server) json(c echo.Context, v any) error {
-	var b bytes.Buffer
-	if err := json.NewEncoder(&b).Encode(v); err != nil {
+	b, err := jsonv1.Marshal(v) // twice as fast as encoding/json: a year of shifts is megabytes
+	if err != nil {
 		return err
 	}
 	c.Response().Header().Set(echo.HeaderXContentTypeOptions, "nosniff")
-	return c.Blob(http.StatusOK, "application/json", b.Bytes())
+	return c.Blob(http.StatusOK, "application/json", append(b, '\n'))
 }
 
 // bind reads a request's JSON into v. Names that v does not have are errors, so
@@ -59,7 +59,10 @@ func bindRefusal(err error) error {
 		return syntax(err)
 	}
 	field := strings.TrimPrefix(string(e.JSONPointer), "/")
+	var wrongTime *time.ParseError
 	switch {
+	case errors.As(err, &wrongTime):
+		return invalid(clip(field), wantTime)
 	case errors.Is(err, jsonv2.ErrUnknownName):
 		return invalid(clip(field), "unknown field")
 	case e.Err != nil:

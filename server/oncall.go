@@ -1,7 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +16,9 @@ const (
 	day  = 24 * time.Hour
 	week = 7 * day
 )
+
+// wantTime says how a time is written.
+const wantTime = "want a time like 2026-11-22T09:00:00Z or 2026-11-22T10:00:00+01:00 (RFC 3339)"
 
 // The spans of time that are asked about unless told otherwise, and the longest.
 const (
@@ -64,7 +69,31 @@ func (s *Server) onCall(c echo.Context, _ string) error {
 	if err != nil {
 		return err
 	}
+	onDutyFirst(list)
 	return s.json(c, map[string]any{"at": at, "shifts": orEmpty(list)})
+}
+
+// onDutyFirst puts whoever is on call on a schedule before those beside them, and
+// shadows last: the first name of a schedule is the one to call.
+func onDutyFirst(list []tocsin.Shift) {
+	rank := func(s *tocsin.Shift) int {
+		switch {
+		case s.Shadow:
+			return 2
+		case s.Extra:
+			return 1
+		default:
+			return 0
+		}
+	}
+	for i := 0; i < len(list); {
+		n := i + 1
+		for n < len(list) && list[n].Schedule == list[i].Schedule {
+			n++
+		}
+		slices.SortStableFunc(list[i:n], func(a, b tocsin.Shift) int { return cmp.Compare(rank(&a), rank(&b)) })
+		i = n
+	}
 }
 
 func (s *Server) listShifts(c echo.Context, _ string) error {
@@ -181,7 +210,7 @@ func instant(c echo.Context, name string, otherwise time.Time) (time.Time, error
 	// The + of an offset that was not escaped has become a space.
 	t, err := time.Parse(time.RFC3339, strings.Replace(text, " ", "+", 1))
 	if err != nil {
-		return t, invalid(name, "want a time like 2026-11-22T09:00:00Z or 2026-11-22T10:00:00+01:00 (RFC 3339)")
+		return t, invalid(name, wantTime)
 	}
 	return t.UTC(), checkYear(name, t)
 }

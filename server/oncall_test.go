@@ -165,6 +165,10 @@ func TestOverrides(t *testing.T) {
 
 	rec, _ = post("/o9/cancel", "")
 	assert.Equal(t, 404, rec.Code)
+	assert.Equal(t, `override "o9": not found`, refusal(t, rec).Error.Message)
+	rec, _ = post("", `{"schedule":"primary","user":"cy","from":"2026-11-22 06:00","to":"2026-11-22T07:00:00Z"}`)
+	assert.Equal(t, "from", refusal(t, rec).Error.Field)
+	assert.Contains(t, refusal(t, rec).Error.Message, "want a time like 2026-11-22T09:00:00Z")
 	rec, _ = post("/o1/explode", "")
 	assert.Equal(t, 404, rec.Code)
 	rec, _ = post("/o1/cancel", `{"who":"ana"}`)
@@ -385,4 +389,16 @@ func TestOnCallPageWithoutCoverage(t *testing.T) {
 	assert.NotContains(t, page, "reaches somebody")
 	assert.NotContains(t, page, "disk on fire")
 	assert.NotContains(t, page, ".ics", "there are no calendars")
+}
+
+// TestWhoeverIsOnCallComesFirst: the first name of a schedule is the one to call.
+func TestWhoeverIsOnCallComesFirst(t *testing.T) {
+	t.Parallel()
+	w, r := rotaWorld(t, server.Config{})
+	r.beside = []tocsin.Shift{{User: "cy", Extra: true, Shadow: true}, {User: "bo", Extra: true}}
+	var got []string
+	for _, s := range decoded[shiftsAnswer](t, w.ask("GET", "/api/v1/oncall", "").Body).Shifts {
+		got = append(got, s.User)
+	}
+	assert.Equal(t, []string{"ana", "bo", "cy", ""}, got, "and the gap of the other schedule")
 }

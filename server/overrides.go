@@ -118,9 +118,10 @@ func (s *Server) answerOverride(answer tocsin.OverrideAnswer) personal {
 		}
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
-		out, err := s.deps.Overrides.AnswerOverride(ctx, param(c, "id"), by, answer)
+		id := param(c, "id")
+		out, err := s.deps.Overrides.AnswerOverride(ctx, id, by, answer)
 		if err != nil {
-			return err
+			return missing(err, "override", id)
 		}
 		return s.json(c, out)
 	}

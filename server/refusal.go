@@ -70,6 +70,14 @@ func notFound(what string) *refusal {
 	return refuse(http.StatusNotFound, codeNotFound, "", "%s: not found", what)
 }
 
+// missing names what was not found, where err says only that something was not.
+func missing(err error, what, id string) error {
+	if errors.Is(err, tocsin.ErrNotFound) {
+		return notFound(fmt.Sprintf("%s %q", what, clip(id)))
+	}
+	return err
+}
+
 func unavailable(cause error, format string, args ...any) *refusal {
 	r := refuse(http.StatusServiceUnavailable, codeUnavailable, "", format, args...)
 	r.cause = cause

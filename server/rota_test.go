@@ -20,6 +20,7 @@ type rota struct {
 	mu        sync.Mutex
 	overrides []tocsin.Override
 	uncovered []tocsin.Uncovered
+	beside    []tocsin.Shift // on primary, for ever
 	spans     [][2]time.Time // that were asked about
 	err       error
 	inside    chan struct{} // is told of each question, unless it is nil
@@ -61,7 +62,10 @@ func (r *rota) Shifts(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shift,
 	if q.Schedule != "" && q.Schedule != "primary" || q.User != "" && q.User != "ana" && q.User != "bo" && q.User != "cy" {
 		return nil, fmt.Errorf("%s%s: %w", q.Schedule, q.User, tocsin.ErrNotFound)
 	}
-	var list []tocsin.Shift
+	list := slices.Clone(r.beside)
+	for i := range list {
+		list[i].Schedule, list[i].From, list[i].To = "primary", monday, q.To.AddDate(1, 0, 0)
+	}
 	for at := monday.AddDate(0, 0, -7*200); at.Before(q.To.Add(time.Second)); at = at.AddDate(0, 0, 7) {
 		n := int(at.Sub(monday) / (7 * 24 * time.Hour))
 		list = append(list, r.overridden(tocsin.Shift{

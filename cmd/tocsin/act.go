@@ -106,7 +106,36 @@ func standing(inc *tocsin.Incident) string {
 	if inc.MergedInto != "" {
 		s += ", merged into " + inc.MergedInto
 	}
+	if called, musts := unanswered(inc); inc.State == tocsin.Triggered && len(musts) > 0 {
+		s += ", until " + strings.Join(musts, ", ") + " answers too (or --force)"
+	} else if inc.State == tocsin.Triggered && len(called) > 0 {
+		s += ", called: " + strings.Join(called, ", ")
+	}
 	return s
+}
+
+// unanswered are those who were called and have not answered; and, where
+// somebody has answered a step that all must, those it still waits for.
+func unanswered(inc *tocsin.Incident) (called, musts []string) {
+	if inc.Escalation == nil {
+		return nil, nil
+	}
+	answered := false
+	for _, r := range inc.Escalation.Responders {
+		switch {
+		case !r.Acknowledged.IsZero():
+			answered = true
+		case r.Must:
+			musts = append(musts, printable(r.User))
+			fallthrough
+		default:
+			called = append(called, printable(r.User))
+		}
+	}
+	if !answered {
+		musts = nil
+	}
+	return called, musts
 }
 
 type ackCmd struct {

@@ -25,6 +25,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/escalation/feed"
 	"github.com/tocsin-oncall/tocsin/escalation/watch"
 	"github.com/tocsin-oncall/tocsin/notifiers"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/callback"
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/stream"
 	"github.com/tocsin-oncall/tocsin/runbooks"
@@ -56,9 +57,16 @@ type App struct {
 	feeds      *feed.Feeds
 	watch      *watch.Watch
 	doors      *doors
+	clicks     *clicks
+	webhooks   *callback.Handler
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
+
+	// applying is held while a configuration, or what feeds say, is put into
+	// force: the last one stays in force then.
+	applying sync.Mutex
+	files    outside // guarded by applying
 
 	mu  sync.Mutex // guards cfg during reloads
 	cfg *config.Config
@@ -119,6 +127,10 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		Store: a.store, Runbooks: a.shelf, Escalator: a.engine,
 		Logger: log.With("component", "router"), Registerer: a.registry,
 	}); err != nil {
+		return nil, err
+	}
+	a.openClicks(cfg, p)
+	if err = a.openPagerDuty(cfg); err != nil {
 		return nil, err
 	}
 	if a.doors, err = a.openDoors(cfg); err != nil {
@@ -199,6 +211,8 @@ func (a *App) serverDeps() server.Deps {
 		Logger:      a.log.With("component", "server"), Registerer: a.registry,
 	}
 	a.doors.serve(&d)
+	a.clicks.serve(d.Callbacks)
+	a.servePagerDuty(d.Callbacks)
 	return d
 }
 
@@ -251,6 +265,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.feeds.Run(work) })
 	g.Go(func() error { return a.watch.Run(work) })
 	a.doors.run(work, &g)
+	g.Go(func() error { return a.clicks.learn(work) })
 	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
 	g.Go(func() error { return a.purge(work) })
 	for _, kind := range kinds {
@@ -296,7 +311,7 @@ func (a *App) purge(ctx context.Context) error {
 func (a *App) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
-	var errs []error
+	errs := []error{a.clicks.close(ctx)}
 	if a.stream != nil {
 		errs = append(errs, a.stream.Close(ctx))
 	}
@@ -309,6 +324,8 @@ func (a *App) Close() error {
 // Reload reads the configuration and the runbooks again. When anything is wrong
 // with the configuration, everything stays as it was and the error says why.
 func (a *App) Reload(ctx context.Context) (err error) {
+	a.applying.Lock()
+	defer a.applying.Unlock()
 	a.mu.Lock()
 	old := a.cfg
 	a.mu.Unlock()
@@ -332,6 +349,10 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	d, err := a.newOnCall(cfg, p)
+	if err != nil {
+		return err
+	}
 	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
 	if err != nil {
 		return err
@@ -349,9 +370,10 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.mu.Unlock()
 	a.router.SetRules(p.rules)
 	a.doors.set(cfg)
-	if err := a.reloadOnCall(cfg, p); err != nil {
-		return err
-	}
+	a.clicks.client.Store(p.slack)
+	a.webhooks.Set(wireWebhooks(cfg))
+	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))
+	a.follow(cfg, p, d)
 	return a.dispatcher.SetTargets(ctx, p.targets)
 }
 

@@ -55,7 +55,7 @@ func checkOnCall(out io.Writer, cfg *config.Config, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	world, err := readOutside(cfg, nil, now, slog.New(slog.NewTextHandler(out, nil)))
+	world, err := readFiles(cfg, now, slog.New(slog.NewTextHandler(out, nil)))
 	if err != nil {
 		return err
 	}

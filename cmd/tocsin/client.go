@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	jsonv1 "github.com/go-json-experiment/json/v1"
+
 	"github.com/tocsin-oncall/tocsin"
 )
 
@@ -43,7 +45,11 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	if out == nil {
 		return nil
 	}
-	return json.NewDecoder(resp.Body).Decode(out)
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	return jsonv1.Unmarshal(b, out) // twice as fast as encoding/json: a year of shifts is megabytes
 }
 
 // patienceToRepeat lets a server that restarts come back.

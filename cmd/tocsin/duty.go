@@ -21,61 +21,62 @@ func (a *App) openOnCall(_ context.Context, cfg *config.Config, p parts) (err er
 	if err != nil {
 		return err
 	}
-	rules, err := a.escalationRules(cfg, p)
+	d, err := a.newOnCall(cfg, p)
 	if err != nil {
 		return err
 	}
-	if a.engine, err = escalation.NewEngine(rules, escalation.Options{
+	a.files = d.files
+	if a.engine, err = escalation.NewEngine(d.rules, escalation.Options{
 		Store: a.store, Incidents: a.store, Changed: a.rosterChanged, Logger: log, Registerer: a.registry,
 	}); err != nil {
 		return err
 	}
-	a.watch, err = watch.New(wirePlan(cfg, p, rules), watch.Options{Store: a.store, Roster: a.engine, Logger: log, Registerer: a.registry})
+	a.watch, err = watch.New(wirePlan(cfg, p, d.rules), watch.Options{Store: a.store, Roster: a.engine, Logger: log, Registerer: a.registry})
 	return err
 }
 
-func (a *App) escalationRules(cfg *config.Config, p parts) (*escalation.Rules, error) {
-	out, err := readOutside(cfg, a.feeds.Spans, time.Now(), a.log)
-	if err != nil {
-		return nil, err
-	}
-	return wireEscalation(cfg, p.byReceiver, out)
+// onCall is what a configuration makes of the schedules and policies, with the
+// calendar files as they were read.
+type onCall struct {
+	rules *escalation.Rules
+	files outside
 }
 
-// reloadOnCall puts a new configuration into force.
-func (a *App) reloadOnCall(cfg *config.Config, p parts) error {
-	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))
-	rules, err := a.escalationRules(cfg, p)
+// newOnCall reads the calendar files and makes the rules, and changes nothing.
+func (a *App) newOnCall(cfg *config.Config, p parts) (onCall, error) {
+	files, err := readFiles(cfg, time.Now(), a.log)
 	if err != nil {
-		return err
+		return onCall{}, err
 	}
-	a.engine.SetRules(rules)
-	a.watch.SetPlan(wirePlan(cfg, p, rules))
-	return nil
+	rules, err := wireEscalation(cfg, p.byReceiver, files.withFeeds(cfg, a.feeds.Spans))
+	return onCall{rules, files}, err
 }
 
-// feedsChanged makes the rules anew with what the feeds say now.
+// follow puts the rules into force. The caller holds a.applying.
+func (a *App) follow(cfg *config.Config, p parts, d onCall) {
+	a.files = d.files
+	a.engine.SetRules(d.rules)
+	a.watch.SetPlan(wirePlan(cfg, p, d.rules))
+}
+
+// feedsChanged makes the rules anew with what the feeds say now. The calendar
+// files are not read again: they are part of the configuration.
 func (a *App) feedsChanged() {
+	a.applying.Lock()
+	defer a.applying.Unlock()
 	a.mu.Lock()
 	cfg := a.cfg
 	a.mu.Unlock()
 	p, err := wire(cfg)
-	if err == nil && a.engine != nil && a.watch != nil {
-		err = a.reloadRules(cfg, p)
+	if err == nil {
+		d := onCall{files: a.files}
+		if d.rules, err = wireEscalation(cfg, p.byReceiver, d.files.withFeeds(cfg, a.feeds.Spans)); err == nil {
+			a.follow(cfg, p, d)
+		}
 	}
 	if err != nil {
 		a.log.Error("what the calendars say cannot be used; what they said before stays", "error", err)
 	}
-}
-
-func (a *App) reloadRules(cfg *config.Config, p parts) error {
-	rules, err := a.escalationRules(cfg, p)
-	if err != nil {
-		return err
-	}
-	a.engine.SetRules(rules)
-	a.watch.SetPlan(wirePlan(cfg, p, rules))
-	return nil
 }
 
 // rosterChanged is told of overrides that were made or ended.
@@ -91,6 +92,9 @@ func wirePlan(cfg *config.Config, p parts, rules *escalation.Rules) watch.Plan {
 	if cfg.Alarm.Receiver != "" {
 		plan.Receivers = []string{cfg.Alarm.Receiver}
 	}
+	for _, name := range plan.Receivers {
+		plan.Targets = append(plan.Targets, places(p.byReceiver[name])...)
+	}
 	for i := range cfg.Users {
 		plan.Slack[cfg.Users[i].Name] = cfg.Users[i].Slack
 	}
@@ -105,6 +109,9 @@ func wirePlan(cfg *config.Config, p parts, rules *escalation.Rules) watch.Plan {
 		}
 		if c.UserGroup != "" {
 			s.Group = p.slack.UserGroup(c.UserGroup)
+		}
+		for n := range c.Layers {
+			plan.Fed = plan.Fed || c.Layers[n].Feed != nil || c.Layers[n].PagerDutySchedule != ""
 		}
 		plan.Schedules = append(plan.Schedules, s)
 	}

@@ -108,7 +108,7 @@ func printIncident(w io.Writer, d incidentDetail, now time.Time) {
 	}
 	fmt.Fprintln(w, "\nTimeline")
 	for _, ev := range d.Timeline {
-		fmt.Fprintf(w, "  %s  %-16s %s\n", stamp(ev.At), cmp.Or(ev.Target, string(ev.Kind)), printable(ev.Text))
+		fmt.Fprintf(w, "  %s  %-16s %s\n", stamp(ev.At), cmp.Or(ev.Target, string(ev.Kind)), printable(said(&ev)))
 	}
 	if d.Runbook != nil {
 		fmt.Fprintln(w)
@@ -185,6 +185,10 @@ func deliveryLine(inc *tocsin.Incident, d *tocsin.Delivery) string {
 		return fmt.Sprintf("%s  behind since %s, tried %d times: %s", d.Target, stamp(d.Since), d.Attempts, printable(d.Error))
 	case d.Lags(inc):
 		return fmt.Sprintf("%s  behind since %s", d.Target, stamp(d.Since))
+	case d.Stopped && d.Ref == "":
+		return d.Target + "  stopped: somebody answered"
+	case d.DeliveredAt.IsZero():
+		return d.Target + "  nothing to tell"
 	default:
 		return fmt.Sprintf("%s  up to date since %s", d.Target, stamp(d.DeliveredAt))
 	}
@@ -225,4 +229,12 @@ func ago(t time.Time) string {
 	default:
 		return fmt.Sprintf("%dd", int(d.Hours()/24))
 	}
+}
+
+// said is what an event says; of a note also who wrote it.
+func said(e *tocsin.Event) string {
+	if e.Kind == tocsin.EventNote && e.Actor != "" {
+		return e.Actor + ": " + e.Text
+	}
+	return e.Text
 }

@@ -48,6 +48,7 @@ type cli struct {
 	Override     overrideCmd     `cmd:"" help:"List, make and cancel overrides of schedules."`
 	Swap         swapCmd         `cmd:"" help:"Ask somebody to take a shift; accept or decline."`
 	TimeOff      timeOffCmd      `cmd:"" name:"timeoff" help:"List and make time off."`
+	PagerDuty    pagerdutyCmd    `cmd:"" name:"pagerduty" help:"Check what PagerDuty takes and sends."`
 	Silence      silenceCmd      `cmd:"" help:"List, make and end silences."`
 	Backup       backupCmd       `cmd:"" help:"Write a hot backup of a running server's store to a file."`
 	Restore      restoreCmd      `cmd:"" help:"Put a backup in place as the store of a server that is not running."`

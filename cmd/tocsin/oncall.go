@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ Example: tocsin oncall fairness --weeks 12`
 }
 
 type onCallShowCmd struct {
+	List     bool            `help:"List every shift of --for, however many there are."`
 	At       string          `xor:"start" placeholder:"TIME" help:"Who is on call then: 2026-01-05T09:00, 2026-01-05, 09:00, +2h, or RFC 3339. Default: now."`
 	For      config.Duration `placeholder:"2w" help:"List all shifts over so long a span, and draw it."`
 	From     string          `xor:"start" placeholder:"TIME" help:"Where the span starts, written as --at is; without --for it is two weeks long. Default: now."`
@@ -130,9 +132,14 @@ func (c *onCallShowCmd) instant(w io.Writer, a onCallAnswer, loc *time.Location,
 }
 
 // span lists the shifts of each schedule, and draws them all on one time line.
+// mostListed is how many shifts are listed beside the picture unless they are
+// asked for.
+const mostListed = 1000
+
 func (c *onCallShowCmd) span(ctx context.Context, e *env, q url.Values, from, to time.Time, loc *time.Location) error {
 	q.Set("from", from.UTC().Format(time.RFC3339))
 	q.Set("to", to.UTC().Format(time.RFC3339))
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a year of shifts is megabytes, and then it is over
 	var answer shiftsAnswer
 	if err := c.client().get(ctx, "/api/v1/shifts?"+q.Encode(), &answer); err != nil {
 		return err
@@ -143,26 +150,27 @@ func (c *onCallShowCmd) span(ctx context.Context, e *env, q url.Values, from, to
 			return
 		}
 		colour := colourful(e.out)
-		for _, name := range schedulesOf(answer.Shifts) {
-			fmt.Fprintln(w, printable(name))
-			listShifts(w, name, answer.Shifts, loc, colour)
-			fmt.Fprintln(w)
+		if names, of := bySchedule(answer.Shifts); c.List || len(answer.Shifts) <= mostListed {
+			for _, name := range names {
+				fmt.Fprintln(w, printable(name))
+				listShifts(w, of[name], loc, colour)
+				fmt.Fprintln(w)
+			}
+		} else {
+			fmt.Fprintf(w, "%s on %s; --list lists them\n\n", plural(len(answer.Shifts), "shift"), plural(len(names), "schedule"))
 		}
 		p := picture{from: from, to: to, width: width(c.Width, os.Getenv), loc: loc, colour: colour, ascii: c.ASCII || !unicodeLocale(os.Getenv)}
 		fmt.Fprint(w, p.draw(answer.Shifts))
 	})
 }
 
-func listShifts(w io.Writer, schedule string, shifts []tocsin.Shift, loc *time.Location, colour bool) {
-	var rows [][]string
-	var gaps []bool
+func listShifts(w io.Writer, shifts []tocsin.Shift, loc *time.Location, colour bool) {
+	rows := make([][]string, 0, len(shifts))
 	for i := range shifts {
-		if s := &shifts[i]; s.Schedule == schedule {
-			rows = append(rows, []string{"  " + edge(s.From, loc), edge(s.To, loc), cmp.Or(s.User, nobody), reason(s)})
-			gaps = append(gaps, s.Gap())
-		}
+		s := &shifts[i]
+		rows = append(rows, []string{"  " + edge(s.From, loc), edge(s.To, loc), cmp.Or(s.User, nobody), reason(s)})
 	}
-	table(w, []string{"  FROM", "TO", "PERSON", "WHY"}, rows, func(i int) bool { return colour && gaps[i] })
+	table(w, []string{"  FROM", "TO", "PERSON", "WHY"}, rows, func(i int) bool { return colour && shifts[i].Gap() })
 }
 
 // edge is the start or the end of a shift; one without either is always.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -74,9 +73,10 @@ func (p picture) draw(shifts []tocsin.Shift) string {
 	}
 	used := map[string]bool{}
 	styles := map[string]string{}
-	for _, name := range schedulesOf(shifts) {
+	names, of := bySchedule(shifts)
+	for _, name := range names {
 		b.WriteString(p.style(styleTitle, printable(name)) + "\n")
-		for _, r := range g.rows(name, shifts) {
+		for _, r := range g.rows(name, of[name]) {
 			if _, known := styles[r.user]; !known && r.user != "" {
 				styles[r.user] = palette[len(styles)%len(palette)]
 			}
@@ -87,14 +87,18 @@ func (p picture) draw(shifts []tocsin.Shift) string {
 	return b.String()
 }
 
-func schedulesOf(shifts []tocsin.Shift) []string {
-	var names []string
+// bySchedule returns the schedules, in the order of the shifts, and the shifts of
+// each.
+func bySchedule(shifts []tocsin.Shift) (names []string, of map[string][]tocsin.Shift) {
+	of = map[string][]tocsin.Shift{}
 	for i := range shifts {
-		if !slices.Contains(names, shifts[i].Schedule) {
-			names = append(names, shifts[i].Schedule)
+		name := shifts[i].Schedule
+		if of[name] == nil {
+			names = append(names, name)
 		}
+		of[name] = append(of[name], shifts[i])
 	}
-	return names
+	return names, of
 }
 
 func (p picture) row(r row, g *grid, label int, style string, used map[string]bool) string {
@@ -173,8 +177,17 @@ func (p picture) legend(g *grid, used map[string]bool) string {
 		}
 		parts = append(parts, text)
 	}
-	parts = append(parts, fmt.Sprintf("(a column is %s, in %s)", g.scale(), p.loc))
+	parts = append(parts, fmt.Sprintf("(a column is %s, in %s)", g.scale(), p.zone()))
 	return strings.Join(parts, "  ") + "\n"
+}
+
+// zone names the time zone: this machine's by its abbreviation, since its own
+// name, "Local", tells nobody anything.
+func (p picture) zone() string {
+	if p.loc == time.Local {
+		return p.from.In(p.loc).Format("MST")
+	}
+	return p.loc.String()
 }
 
 func (p picture) style(sgr, s string) string {

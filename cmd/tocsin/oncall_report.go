@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -16,6 +17,7 @@ import (
 type onCallVerifyCmd struct {
 	Weeks  int    `default:"8" help:"How many weeks to prove."`
 	From   string `placeholder:"TIME" help:"Where they start: 2026-01-05T09:00, 2026-01-05, +2h, or RFC 3339. Default: now."`
+	All    bool   `help:"List every span, not the first of each cause alone."`
 	Config string `name:"config.file" placeholder:"tocsin.yml" type:"path" help:"Prove it of this configuration file instead, without a server, and so without overrides."`
 	zoneFlags
 	outputFlag
@@ -53,7 +55,7 @@ func (c *onCallVerifyCmd) Run(ctx context.Context, e *env) error {
 	if answer.Uncovered == nil {
 		answer.Uncovered = []tocsin.Uncovered{}
 	}
-	if err := c.print(e.out, answer, func(w io.Writer) { printCoverage(w, answer, loc) }); err != nil {
+	if err := c.print(e.out, answer, func(w io.Writer) { printCoverage(w, answer, loc, c.All) }); err != nil {
 		return err
 	}
 	if n := len(answer.Uncovered); n > 0 {
@@ -78,20 +80,42 @@ func query(from, to time.Time) string {
 	return url.Values{"from": {from.UTC().Format(time.RFC3339)}, "to": {to.UTC().Format(time.RFC3339)}}.Encode()
 }
 
-func printCoverage(w io.Writer, a coverageAnswer, loc *time.Location) {
+// length is how long a span is: to the second, unless it is shorter than one.
+func length(u *tocsin.Uncovered) config.Duration {
+	d := u.To.Sub(u.From)
+	if whole := d.Round(time.Second); whole > 0 {
+		d = whole
+	}
+	return config.Duration(d)
+}
+
+// eachCause is how many spans of one cause are listed unless all are asked for.
+const eachCause = 3
+
+func printCoverage(w io.Writer, a coverageAnswer, loc *time.Location, all bool) {
 	if len(a.Uncovered) == 0 {
 		fmt.Fprintf(w, "covered: every policy reaches somebody at every minute from %s to %s\n", at(a.From, loc), at(a.To, loc))
 		return
 	}
 	const utc = "2006-01-02T15:04:05Z"
+	causes := map[string]int{}
+	left := 0
 	for i := range a.Uncovered {
 		u := &a.Uncovered[i]
-		fmt.Fprintf(w, "NOT COVERED from %s to %s (%s)\n", at(u.From, loc), at(u.To, loc), config.Duration(u.To.Sub(u.From)))
+		cause := u.Policy + string(u.Severity) + strings.Join(u.Why, "\n")
+		if causes[cause]++; causes[cause] > eachCause && !all {
+			left++
+			continue
+		}
+		fmt.Fprintf(w, "NOT COVERED from %s to %s (%s)\n", at(u.From, loc), at(u.To, loc), length(u))
 		fmt.Fprintf(w, "  in UTC from %s to %s\n", u.From.UTC().Format(utc), u.To.UTC().Format(utc))
 		fmt.Fprintf(w, "  policy %s, severity %s\n", printable(u.Policy), u.Severity)
 		for _, why := range u.Why {
 			fmt.Fprintf(w, "    %s\n", printable(why))
 		}
+	}
+	if left > 0 {
+		fmt.Fprintf(w, "and %s of the same causes; --all lists them\n", plural(left, "span"))
 	}
 }
 
@@ -105,7 +129,8 @@ type onCallFairnessCmd struct {
 
 // Help is shown by --help.
 func (onCallFairnessCmd) Help() string {
-	return "Nights are 22:00 to 07:00 of the person's own clock. An hour may count in several columns.\n\nExample: tocsin oncall fairness --weeks 12"
+	return "Nights are 22:00 to 07:00 of the person's own clock. An hour may count in several columns. " +
+		"Who was paged and never on call counts in neither the mean nor the spread.\n\nExample: tocsin oncall fairness --weeks 12"
 }
 
 // sharesAnswer is what the API says of fairness.
@@ -150,23 +175,31 @@ func printShares(w io.Writer, a sharesAnswer, loc *time.Location) {
 		fmt.Fprintln(w, "nobody was on call")
 		return
 	}
-	header := []string{"PERSON", "HOURS", "NIGHT", "WEEKEND", "HOLIDAY", "SHIFTS", "PAGES", "AT NIGHT"}
 	var rows [][]string
 	var sum, least, most []float64
+	onCall := 0
 	for i := range a.Shares {
 		values := burdens(&a.Shares[i])
-		if i == 0 {
+		rows = append(rows, append([]string{a.Shares[i].User}, decimals(values)...))
+		if a.Shares[i].Shifts == 0 && a.Shares[i].Hours == 0 {
+			continue // paged, as the last resort is, and on no rota: no part of what is shared
+		}
+		if onCall++; onCall == 1 {
 			sum, least, most = make([]float64, len(values)), burdens(&a.Shares[i]), burdens(&a.Shares[i])
 		}
 		for n, v := range values {
 			sum[n] += v
 			least[n], most[n] = min(least[n], v), max(most[n], v)
 		}
-		rows = append(rows, append([]string{a.Shares[i].User}, decimals(values)...))
+	}
+	header := []string{"PERSON", "HOURS", "NIGHT", "WEEKEND", "HOLIDAY", "SHIFTS", "PAGES", "AT NIGHT"}
+	if onCall == 0 {
+		table(w, header, rows, func(int) bool { return false })
+		return
 	}
 	spread := make([]float64, len(sum))
 	for n := range sum {
-		sum[n] /= float64(len(a.Shares))
+		sum[n] /= float64(onCall)
 		spread[n] = most[n] - least[n]
 	}
 	rows = append(rows, append([]string{"(mean)"}, decimals(sum)...), append([]string{"(spread)"}, decimals(spread)...))

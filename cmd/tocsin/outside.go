@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -147,9 +148,8 @@ func calendarSpan(now time.Time) (from, to time.Time) {
 	return now.AddDate(-1, 0, 0), now.AddDate(3, 0, 0)
 }
 
-// readOutside reads the calendar files, and takes what the feeds last said;
-// spans may be nil where there are none.
-func readOutside(cfg *config.Config, spans func(id string) []oncall.Span, now time.Time, log *slog.Logger) (outside, error) {
+// readFiles reads the calendar files of a configuration.
+func readFiles(cfg *config.Config, now time.Time, log *slog.Logger) (outside, error) {
 	out := outside{spans: map[string][]oncall.Span{}, holidays: map[string][]oncall.Date{}}
 	from, to := calendarSpan(now)
 	for i := range cfg.Schedules {
@@ -163,26 +163,35 @@ func readOutside(cfg *config.Config, spans func(id string) []oncall.Span, now ti
 		}
 		for n := range s.Layers {
 			l := &s.Layers[n]
-			id := layerID(s.Name, l.Name)
-			switch {
-			case l.CalendarFile != "":
-				body, err := os.ReadFile(l.CalendarFile)
-				if err == nil {
-					out.spans[id], err = spansOf(body, zone(s.TimeZone), from, to, ical.Finder(people(cfg)), &sayer{log: log.With("calendar", l.CalendarFile)})
-				}
-				if err != nil {
-					return out, fmt.Errorf("%s: %w", l.Pos, err)
-				}
-			case l.Rotation == nil && spans != nil:
+			if l.CalendarFile == "" {
+				continue
+			}
+			body, err := os.ReadFile(l.CalendarFile)
+			if err == nil {
+				out.spans[layerID(s.Name, l.Name)], err = spansOf(body, zone(s.TimeZone), from, to, ical.Finder(people(cfg)), &sayer{log: log.With("calendar", l.CalendarFile)})
+			}
+			if err != nil {
+				return out, fmt.Errorf("%s: %w", l.Pos, err)
+			}
+		}
+	}
+	return out, nil
+}
+
+// withFeeds adds what the feeds last said to what the files say.
+func (o outside) withFeeds(cfg *config.Config, spans func(id string) []oncall.Span) outside {
+	out := outside{spans: maps.Clone(o.spans), holidays: o.holidays}
+	for i := range cfg.Schedules {
+		s := &cfg.Schedules[i]
+		for n := range s.Layers {
+			if l := &s.Layers[n]; l.Rotation == nil && l.CalendarFile == "" {
+				id := layerID(s.Name, l.Name)
 				out.spans[id] = spans(id)
 			}
 		}
 	}
 	for i := range cfg.TimeOffCalendars {
 		c := &cfg.TimeOffCalendars[i]
-		if spans == nil {
-			continue
-		}
 		for n, sp := range spans(timeOffID(c, i)) {
 			out.timeOff = append(out.timeOff, tocsin.Override{
 				ID: fmt.Sprintf("calendar-%s-%d", c.User, n), Kind: tocsin.OverrideTimeOff, User: c.User,
@@ -190,7 +199,7 @@ func readOutside(cfg *config.Config, spans func(id string) []oncall.Span, now ti
 			})
 		}
 	}
-	return out, nil
+	return out
 }
 
 func readCalendar(file string, loc *time.Location, from, to time.Time) (ical.Calendar, error) {
@@ -213,7 +222,7 @@ func verifyOffline(path string, from, to time.Time) ([]tocsin.Uncovered, error) 
 	if err != nil {
 		return nil, err
 	}
-	out, err := readOutside(cfg, nil, time.Now(), slog.New(slog.DiscardHandler))
+	out, err := readFiles(cfg, time.Now(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

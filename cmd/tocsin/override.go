@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -45,7 +46,80 @@ func putOverride(ctx context.Context, e *env, c *client, f outputFlag, o tocsin.
 	if err := c.repeat(ctx, http.MethodPost, "/api/v1/overrides", o, &made); err != nil {
 		return err
 	}
-	return f.print(e.out, made, func(w io.Writer) { fmt.Fprintln(w, describe(&made, loc)) })
+	return f.print(e.out, made, func(w io.Writer) {
+		fmt.Fprintln(w, describe(&made, loc))
+		for _, note := range append(misses(&made, shiftsIn(ctx, c, &made), loc), absences(ctx, c, &made, loc)...) {
+			fmt.Fprintln(w, "note: "+note)
+		}
+	})
+}
+
+// absences says when whoever an override puts on call has time off: the later of
+// the two wins, and that is this one.
+func absences(ctx context.Context, c *client, o *tocsin.Override, loc *time.Location) []string {
+	var answer overrideAnswer
+	if o.Kind == tocsin.OverrideTimeOff || c.get(ctx, "/api/v1/overrides", &answer) != nil {
+		return nil
+	}
+	var out []string
+	for i := range answer.Overrides {
+		off := &answer.Overrides[i]
+		if off.Kind == tocsin.OverrideTimeOff && off.State == tocsin.OverrideActive && off.User == o.User &&
+			off.From.Before(o.To) && o.From.Before(off.To) && (off.Schedule == "" || off.Schedule == o.Schedule) {
+			out = append(out, fmt.Sprintf("%s has time off from %s to %s (%s), and is called all the same", printable(o.User), at(off.From, loc), at(off.To, loc), off.ID))
+		}
+	}
+	return out[:min(len(out), maxGaps)]
+}
+
+// shiftsIn are the shifts in an override's span, as they are with it; nil where
+// they cannot be had, for the override is made all the same.
+func shiftsIn(ctx context.Context, c *client, o *tocsin.Override) []tocsin.Shift {
+	q := url.Values{"from": {o.From.UTC().Format(time.RFC3339Nano)}, "to": {o.To.UTC().Format(time.RFC3339Nano)}}
+	if o.Schedule != "" {
+		q.Set("schedule", o.Schedule)
+	}
+	var answer shiftsAnswer
+	if err := c.get(ctx, "/api/v1/shifts?"+q.Encode(), &answer); err != nil {
+		return nil
+	}
+	return answer.Shifts
+}
+
+// misses says what an override does that is hardly meant: nothing at all, or a
+// gap in a schedule.
+func misses(o *tocsin.Override, shifts []tocsin.Shift, loc *time.Location) []string {
+	if len(shifts) == 0 {
+		return nil
+	}
+	switch {
+	case o.Kind == tocsin.OverrideTimeOff:
+		return gapsOf(o, shifts, loc)
+	case o.Kind == tocsin.OverrideAdd:
+		return nil
+	case o.Replaces != "" && !slices.ContainsFunc(shifts, func(s tocsin.Shift) bool {
+		return !s.Shadow && (s.User == o.Replaces || strings.Contains(s.Source, o.ID))
+	}):
+		return []string{fmt.Sprintf("it changes nothing: %s is not on call on %s in that time", printable(o.Replaces), printable(o.Schedule))}
+	}
+	return nil
+}
+
+// maxGaps bounds how many gaps are named.
+const maxGaps = 5
+
+func gapsOf(o *tocsin.Override, shifts []tocsin.Shift, loc *time.Location) []string {
+	var out []string
+	for i := range shifts {
+		if s := &shifts[i]; s.Gap() && strings.Contains(s.Source, o.ID) {
+			out = append(out, fmt.Sprintf("NOBODY is on call on %s from %s to %s; fill it with tocsin override add",
+				printable(s.Schedule), edge(s.From, loc), edge(s.To, loc)))
+		}
+	}
+	if more := len(out) - maxGaps; more > 0 {
+		out = append(out[:maxGaps], fmt.Sprintf("and %s more", plural(more, "gap")))
+	}
+	return out
 }
 
 // describe says in a line what an override does.
@@ -57,8 +131,8 @@ func describe(o *tocsin.Override, loc *time.Location) string {
 	case o.State == tocsin.OverrideCancelled || o.State == tocsin.OverrideDeclined:
 		return fmt.Sprintf("%s %s is %s", kindName(o.Kind), o.ID, o.State)
 	case o.State == tocsin.OverrideRequested:
-		return fmt.Sprintf("swap %s: %s is asked to take over from %s on %s %s\nto accept: tocsin swap accept %s",
-			o.ID, cmp.Or(user, "anybody"), replaced, on, span, o.ID)
+		return fmt.Sprintf("swap %s: %s is asked to take over from %s on %s %s\nto accept: tocsin swap accept %s --by %s",
+			o.ID, cmp.Or(user, "anybody"), replaced, on, span, o.ID, cmp.Or(user, "NAME"))
 	case o.Kind == tocsin.OverrideTimeOff:
 		return fmt.Sprintf("time off %s: %s is away from %s %s", o.ID, user, on, span)
 	case o.Kind == tocsin.OverrideAdd:

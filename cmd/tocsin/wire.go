@@ -185,6 +185,7 @@ func wireSlack(cfg *config.Config) *slack.Client {
 	return slack.New(slack.Config{
 		Token: cfg.Slack.BotToken.Reveal(), APIURL: cfg.Slack.APIURL,
 		Timeout: time.Duration(cfg.Slack.Timeout), Lookup: cfg.Slack.Lookup,
+		Buttons: !cfg.Slack.SigningSecret.IsZero(),
 	})
 }
 
@@ -206,7 +207,7 @@ func slackTarget(cfg *config.Config, c *slack.Channel, key string) notifiers.Tar
 func pagerdutyTarget(cfg *config.Config, key string, p config.PagerDutyConfig) notifiers.Target {
 	n := pagerduty.New(pagerduty.Config{
 		RoutingKey: p.RoutingKey.Reveal(), EventsURL: cfg.PagerDuty.EventsURL,
-		Timeout: time.Duration(cfg.PagerDuty.Timeout),
+		Timeout: time.Duration(cfg.PagerDuty.Timeout), Notes: wirePagerDutyREST(cfg),
 	})
 	perMinute := cfg.PagerDuty.RateLimit
 	if p.RateLimit != nil {
@@ -215,7 +216,7 @@ func pagerdutyTarget(cfg *config.Config, key string, p config.PagerDutyConfig) n
 	sum := sha256.Sum256([]byte(p.RoutingKey.Reveal()))
 	return notifiers.Target{
 		Key: key, Notifier: n, Lane: "pagerduty:" + hex.EncodeToString(sum[:8]),
-		PerSecond: perMinute / 60, Burst: 10,
+		PerSecond: perMinute / 60, Burst: 10, Thread: !cfg.PagerDuty.APIToken.IsZero(),
 	}
 }
 

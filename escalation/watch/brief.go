@@ -67,6 +67,8 @@ func part(b *strings.Builder, title string, lines []string) {
 
 func age(d time.Duration) string {
 	switch {
+	case d < time.Minute:
+		return "just now"
 	case d < time.Hour:
 		return fmt.Sprintf("for %dm", int(d.Minutes()))
 	case d < 48*time.Hour:

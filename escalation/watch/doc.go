@@ -49,10 +49,15 @@ type Plan struct {
 	// Users by name; Slack gives their IDs in Slack.
 	Users map[string]escalation.User
 	Slack map[string]string
-	// Policies whose coverage is proven, and by whom a gap is told: the
-	// receivers of the incident that it opens.
+	// Policies whose coverage is proven. A gap opens an incident, which Targets
+	// show. When it is less than a day away the incident has Receivers, whose
+	// policies call people.
 	Policies  []escalation.Policy
+	Targets   []escalation.Target
 	Receivers []string
+	// Fed schedules take people from feeds, which get a minute to answer before
+	// coverage is proven for the first time.
+	Fed bool
 	// Ahead is how far coverage is proven, and how far changes of shifts are
 	// told; 0: 8 weeks.
 	Ahead time.Duration

@@ -2,11 +2,13 @@ package watch
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/escalation/oncall"
 )
 
 // me is who makes overrides for a handoff.
@@ -25,21 +27,39 @@ type told struct {
 	Until  time.Time      `json:"until,omitzero"`
 	// Handoff is the notice that waits for an acknowledgement, Incoming whose it
 	// is to give, and Override what keeps the outgoing one on call meanwhile.
-	Handoff  string    `json:"handoff,omitempty"`
-	Incoming string    `json:"incoming,omitempty"`
+	Handoff  string `json:"handoff,omitempty"`
+	Incoming string `json:"incoming,omitempty"`
+	// Outgoing is who was on call before: the one who cannot acknowledge it.
+	Outgoing string    `json:"outgoing,omitempty"`
 	Override string    `json:"override,omitempty"`
 	Expires  time.Time `json:"expires,omitzero"`
 	// Boundary is the change of shift that an acknowledgement was last asked for
 	// ahead of.
 	Boundary time.Time `json:"boundary,omitzero"`
+	// Turns are when the latest changes of shift were told, and News when people
+	// were last told that their shifts have changed.
+	Turns []time.Time     `json:"turns,omitempty"`
+	News  map[string]news `json:"news,omitempty"`
 }
+
+// waits tells what is waited for.
+func (t *told) waits() string { return t.Handoff + " " + t.Override }
 
 // notice is something to tell.
 type notice struct {
 	// to names a person, or is empty for the schedule's channel.
 	to, title, text string
-	// ask has the reader acknowledge.
-	ask bool
+	// ask has the reader acknowledge; from is whose duty is taken over.
+	ask  bool
+	from string
+}
+
+// body is the text of a notice, with how to answer one that asks.
+func (n notice) body(id string) string {
+	if !n.ask {
+		return n.text
+	}
+	return strings.TrimSpace("Please acknowledge: tocsin ack " + id + "\n" + n.text)
 }
 
 // turn is a change of who is on call.
@@ -74,11 +94,11 @@ func (t turn) notices(s *Schedule, brief string) []notice {
 	if s.Notify && t.from != "" {
 		out = append(out, notice{to: t.from, title: fmt.Sprintf("Your shift on %s is over", name), text: takenBy(t.to)})
 	}
-	if s.Notify && t.to != "" {
+	asks := s.AcknowledgeWithin > 0 && !s.OutgoingStays
+	if (s.Notify || asks) && t.to != "" {
 		n := notice{to: t.to, title: fmt.Sprintf("You are on call on %s until %s", name, stamp(t.shift.To, s)), text: brief}
-		if s.AcknowledgeWithin > 0 && !s.OutgoingStays {
-			n.ask = true
-			n.text = fmt.Sprintf("Please acknowledge within %s.\n%s", s.AcknowledgeWithin, brief)
+		if asks {
+			n.ask, n.from = true, t.from
 		}
 		out = append(out, n)
 	}
@@ -111,69 +131,60 @@ func stamp(t time.Time, s *Schedule) string { return t.In(s.Location()).Format("
 // moved compares the shifts that people know of with those that are to come,
 // and returns what each of them is told. Both cover [now, until).
 func moved(known, next []tocsin.Shift, s *Schedule, now, until time.Time) []notice {
-	before, after := byUser(known, now, until), byUser(next, now, until)
-	users := map[string]bool{}
-	for u := range before {
-		users[u] = true
-	}
-	for u := range after {
-		users[u] = true
-	}
-	names := make([]string, 0, len(users))
-	for u := range users {
-		names = append(names, u)
-	}
-	slices.Sort(names)
+	before, after := duty(known, now, until), duty(next, now, until)
 	var out []notice
-	for _, u := range names {
-		gone, come := missing(before[u], after[u]), missing(after[u], before[u])
-		if len(gone) == 0 && len(come) == 0 {
-			continue
-		}
+	for _, u := range slices.Sorted(maps.Keys(union(before, after))) {
 		var lines []string
-		for _, sh := range come {
-			lines = append(lines, fmt.Sprintf("new: %s to %s (%s)", stamp(sh.From, s), stamp(sh.To, s), sh.Source))
+		for _, in := range after[u].Subtract(before[u]) {
+			lines = append(lines, fmt.Sprintf("new: %s to %s (%s)", stamp(in.From, s), stamp(in.To, s), whose(next, in.From, u)))
 		}
-		for _, sh := range gone {
-			lines = append(lines, fmt.Sprintf("no longer: %s to %s", stamp(sh.From, s), stamp(sh.To, s)))
+		for _, in := range before[u].Subtract(after[u]) {
+			lines = append(lines, fmt.Sprintf("no longer: %s to %s (%s)", stamp(in.From, s), stamp(in.To, s), whose(next, in.From, "")))
 		}
-		out = append(out, notice{to: u, title: fmt.Sprintf("Your shifts on %s have changed", s.Name()), text: strings.Join(lines, "\n")})
+		if len(lines) > 0 {
+			out = append(out, notice{to: u, title: fmt.Sprintf("Your shifts on %s have changed", s.Name()), text: strings.Join(lines, "\n")})
+		}
 	}
 	return out
 }
 
-// byUser gathers the shifts of each person, clipped and joined, so that only
-// what changes for the person counts.
-func byUser(shifts []tocsin.Shift, from, to time.Time) map[string][]tocsin.Shift {
-	out := map[string][]tocsin.Shift{}
-	for _, sh := range shifts {
-		if sh.Gap() || sh.Shadow || !sh.To.After(from) || !sh.From.Before(to) {
+// duty is when each person is on call in [from, to).
+func duty(shifts []tocsin.Shift, from, to time.Time) map[string]oncall.Set {
+	spans := map[string][]oncall.Interval{}
+	for i := range shifts {
+		if sh := &shifts[i]; !sh.Gap() && !sh.Shadow {
+			spans[sh.User] = append(spans[sh.User], oncall.Interval{From: sh.From, To: sh.To})
+		}
+	}
+	out := map[string]oncall.Set{}
+	for u, list := range spans {
+		out[u] = oncall.Union(list...).Intersect(oncall.Between(from, to))
+	}
+	return out
+}
+
+func union(a, b map[string]oncall.Set) map[string]oncall.Set {
+	out := maps.Clone(a)
+	maps.Copy(out, b)
+	return out
+}
+
+// whose says who is on call at an instant, and why: of a person why alone, and
+// of nobody ("") who.
+func whose(shifts []tocsin.Shift, at time.Time, user string) string {
+	for i := range shifts {
+		sh := &shifts[i]
+		if sh.Shadow || sh.From.After(at) || !sh.To.After(at) || user != "" && sh.User != user {
 			continue
 		}
-		if sh.From.Before(from) {
-			sh.From = from
-		}
-		if sh.To.After(to) {
-			sh.To = to
-		}
-		list := out[sh.User]
-		if n := len(list); n > 0 && list[n-1].To.Equal(sh.From) {
-			list[n-1].To = sh.To
-		} else {
-			list = append(list, sh)
-		}
-		out[sh.User] = list
-	}
-	return out
-}
-
-// missing are the shifts of a that b has not.
-func missing(a, b []tocsin.Shift) []tocsin.Shift {
-	var out []tocsin.Shift
-	for _, x := range a {
-		if !slices.ContainsFunc(b, func(y tocsin.Shift) bool { return x.From.Equal(y.From) && x.To.Equal(y.To) }) {
-			out = append(out, x)
+		switch {
+		case sh.Gap():
+			return strings.TrimSpace("nobody " + sh.Source)
+		case user == "":
+			return sh.User + ", " + sh.Source
+		default:
+			return sh.Source
 		}
 	}
-	return out
+	return "nobody"
 }

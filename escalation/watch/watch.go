@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,9 @@ const (
 	// lead is how long before a change of shift the outgoing one is kept on call,
 	// so that there is no moment between.
 	lead = 2 * time.Minute
+	// settling is how long feeds get to answer for the first time before coverage
+	// is proven.
+	settling = time.Minute
 	// daily is how often coverage is proven without a change.
 	daily = 24 * time.Hour
 )
@@ -46,10 +50,17 @@ type Watch struct {
 	poke    chan struct{}
 	metrics *metrics
 	groups  map[string][]string // what user groups were last set to, by schedule
-	proven  time.Time
+	// first is the schedule whose group is looked at first.
+	first int
+	// provable is when coverage is proven next.
+	provable time.Time
 	// compared is the day for which the shifts to come were last compared; zero:
 	// they may have changed.
 	compared time.Time
+	// held is when the first of the changes that were held back may be told; zero:
+	// none was.
+	held  time.Time
+	began time.Time
 	// kept is what was told, as of version.
 	kept    map[string]told
 	version uint64
@@ -66,7 +77,7 @@ func New(p Plan, o Options) (*Watch, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &Watch{o: o, poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer), groups: map[string][]string{}}
+	w := &Watch{o: o, began: o.Now(), poke: make(chan struct{}, 1), metrics: newMetrics(o.Registerer), groups: map[string][]string{}}
 	w.plan.Store(&p)
 	return w, nil
 }
@@ -94,7 +105,8 @@ func (w *Watch) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-w.poke:
-			w.proven, w.compared = time.Time{}, time.Time{}
+			w.provable, w.compared = time.Time{}, time.Time{}
+			clear(w.groups)
 		case <-timer.C:
 		}
 		next, err := w.look(ctx)
@@ -112,9 +124,12 @@ func (w *Watch) look(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return every, err
 	}
-	var errs []error
+	errs := []error{w.forget(ctx, plan, now)}
 	next := now.Add(every)
-	compare := !w.compared.Equal(now.Truncate(daily))
+	compare := !w.compared.Equal(now.Truncate(daily)) || !w.held.IsZero() && !now.Before(w.held)
+	if compare {
+		w.held = time.Time{}
+	}
 	for i := range plan.Schedules {
 		s := &plan.Schedules[i]
 		end, err := w.follow(ctx, plan, s, overrides, compare, now)
@@ -124,16 +139,27 @@ func (w *Watch) look(ctx context.Context) (time.Duration, error) {
 		if end.After(now) && end.Before(next) {
 			next = end
 		}
-		w.syncGroup(ctx, plan, s, overrides, now)
 	}
-	if len(errs) == 0 {
+	if errors.Join(errs...) == nil {
 		w.compared = now.Truncate(daily)
 	}
-	if since := now.Sub(w.proven); since >= daily || since < 0 || w.proven.IsZero() {
-		w.proven = now
-		errs = append(errs, w.prove(ctx, plan, overrides, now))
+	if soon := w.began.Add(settling); plan.Fed && now.Before(soon) && !now.Before(w.began) {
+		next = earlier(next, soon)
+	} else if !now.Before(w.provable) || w.provable.Sub(now) > daily {
+		again, err := w.prove(ctx, plan, overrides, now)
+		if errs = append(errs, err); err == nil {
+			w.provable = now.Add(again)
+		}
 	}
-	return next.Sub(now), errors.Join(errs...)
+	w.syncGroups(ctx, plan, overrides, now) // last, since Slack may be slow
+	return max(next.Sub(w.o.Now()), 0), errors.Join(errs...)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // follow tells what has changed on one schedule, remembers having told it in the
@@ -143,32 +169,43 @@ func (w *Watch) follow(ctx context.Context, plan *Plan, s *Schedule, overrides [
 	if err != nil {
 		return time.Time{}, err
 	}
-	if err := w.keepOutgoing(ctx, s, &was, overrides, now); err != nil {
-		return time.Time{}, err
-	}
+	kept := w.keepOutgoing(ctx, s, &was, overrides, now) // where it is not, the rest is told all the same
 	sh := current(s, overrides, now)
 	is := was
 	is.User, is.Since = sh.User, now
-	var notices []notice
-	if t, ok := changed(&was, sh); ok {
-		var silences []tocsin.Silence
-		if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {
-			return sh.To, err
-		}
-		notices = t.notices(s, brief(openOf(w.o.Store), silences, now, sh.To))
+	notices, err := w.turned(ctx, s, &was, &is, sh, now)
+	if err != nil {
+		return sh.To, errors.Join(kept, err)
 	}
 	if compare {
 		notices = append(notices, w.future(plan, s, &is, overrides, now)...)
 	}
-	ended, err := w.handoffs(ctx, &is, now)
+	ended, over, err := w.handoffs(ctx, &is, now)
 	if err != nil {
-		return sh.To, err
+		return sh.To, errors.Join(kept, err)
 	}
 	notices = append(notices, ended...)
-	if len(notices) == 0 && !compare && was.User == is.User && was.Handoff == is.Handoff && !was.Since.IsZero() || len(notices) == 0 && same(&was, &is) {
-		return sh.To, nil
+	if len(notices) == 0 && !compare && was.User == is.User && was.waits() == is.waits() && !was.Since.IsZero() || len(notices) == 0 && same(&was, &is) {
+		return sh.To, kept
 	}
-	return sh.To, w.tell(ctx, plan, s, &is, notices, now)
+	return sh.To, errors.Join(kept, w.tell(ctx, plan, s, &is, notices, over, now))
+}
+
+// turned returns what is told of a change of shift, if there was one.
+func (w *Watch) turned(ctx context.Context, s *Schedule, was, is *told, sh tocsin.Shift, now time.Time) ([]notice, error) {
+	t, ok := changed(was, sh)
+	if !ok {
+		return nil, nil
+	}
+	if !is.mayTurn(now) {
+		is.User = was.User
+		return nil, nil
+	}
+	var silences []tocsin.Silence
+	if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {
+		return nil, err
+	}
+	return t.notices(s, brief(openOf(w.o.Store), silences, now, sh.To)), nil
 }
 
 // same reports whether nothing is worth writing.
@@ -196,7 +233,15 @@ func (w *Watch) future(plan *Plan, s *Schedule, is *told, overrides []tocsin.Ove
 	if knownUntil.Before(until) {
 		until = knownUntil
 	}
-	return moved(known, next, s, now, until)
+	notices := moved(known, next, s, now, until)
+	told, held, until := is.hold(notices, now)
+	if len(held) > 0 {
+		is.Future = mix(known, next, held, knownUntil)
+		if w.held.IsZero() || until.Before(w.held) {
+			w.held = until
+		}
+	}
+	return told
 }
 
 // withoutMine leaves out what a handoff made: it changes nobody's plans.
@@ -222,7 +267,8 @@ func (w *Watch) last(ctx context.Context, schedule string) (told, error) {
 		for _, d := range docs {
 			var t told
 			if err := json.Unmarshal(d.Value, &t); err != nil {
-				return told{}, fmt.Errorf("what was told of schedule %s: %w", d.ID, err)
+				w.o.Logger.Error("what was told of a schedule cannot be read; it begins anew", "schedule", d.ID, "error", err)
+				continue
 			}
 			kept[d.ID] = t
 		}
@@ -231,10 +277,34 @@ func (w *Watch) last(ctx context.Context, schedule string) (told, error) {
 	return w.kept[schedule], nil
 }
 
-// tell writes the notices, and that they were told.
-func (w *Watch) tell(ctx context.Context, plan *Plan, s *Schedule, is *told, notices []notice, now time.Time) error {
+// forget drops what was told of schedules that are no longer followed, and waits
+// for no acknowledgement of theirs: when they come back, they begin anew.
+func (w *Watch) forget(ctx context.Context, plan *Plan, now time.Time) error {
+	if _, err := w.last(ctx, ""); err != nil {
+		return err
+	}
+	gone := maps.Clone(w.kept)
+	for i := range plan.Schedules {
+		delete(gone, plan.Schedules[i].Name())
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		for _, name := range slices.Sorted(maps.Keys(gone)) {
+			finish(tx, gone[name].Handoff, now)
+			tx.DeleteDocument(kindWatch, name)
+		}
+		return nil
+	})
+}
+
+// tell writes the notices, that they were told, and that a handoff is over, if
+// one is.
+func (w *Watch) tell(ctx context.Context, plan *Plan, s *Schedule, is *told, notices []notice, over string, now time.Time) error {
 	seed := tocsin.NewSeed()
 	return w.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		finish(tx, over, now)
 		kept := *is
 		for i, n := range notices {
 			inc := w.incident(plan, s, n, now)
@@ -244,8 +314,10 @@ func (w *Watch) tell(ctx context.Context, plan *Plan, s *Schedule, is *told, not
 			for try := 0; inc.ID == "" || tx.Incident(inc.ID) != nil; try++ {
 				inc.ID = seed.ID(i*100 + try)
 			}
+			inc.Text = n.body(inc.ID)
 			if n.ask {
-				kept.Handoff, kept.Incoming, kept.Expires = inc.ID, n.to, now.Add(s.AcknowledgeWithin)
+				finish(tx, kept.Handoff, now) // one change of shift has overtaken another
+				kept.Handoff, kept.Incoming, kept.Outgoing, kept.Expires = inc.ID, n.to, n.from, now.Add(s.AcknowledgeWithin)
 			}
 			tx.PutIncident(inc)
 			tx.Append(inc.Event(tocsin.EventOpened, "", n.title, now))
@@ -269,52 +341,16 @@ func (w *Watch) incident(plan *Plan, s *Schedule, n notice, now time.Time) *tocs
 	target := s.Channel
 	if n.to != "" {
 		u := plan.Users[n.to]
-		contacts := slices.Concat(u.Low, u.High)
-		if len(contacts) == 0 {
-			return nil
-		}
-		target = contacts[0].Target
+		target = u.Readable()
 	}
-	inc := &tocsin.Incident{
-		Kind: tocsin.KindNotice, State: tocsin.Resolved, Severity: tocsin.Info, Title: n.title, Text: n.text,
-		OpenedAt: now, ChangedAt: now, ResolvedAt: now, Revision: 1, StateRevision: 1, Receivers: []string{},
+	if target.Key == "" {
+		return nil
 	}
+	inc := escalation.NewNotice(target, n.title, n.text, now)
 	if n.ask {
 		inc.State, inc.ResolvedAt = tocsin.Triggered, time.Time{}
 	}
-	inc.AddTarget(target.Key, target.Detail, now)
 	return inc
-}
-
-// syncGroup makes the user group those who are on call. It is never emptied:
-// in a gap, those of before stay.
-func (w *Watch) syncGroup(ctx context.Context, plan *Plan, s *Schedule, overrides []tocsin.Override, now time.Time) {
-	if s.Group == nil {
-		return
-	}
-	var want []string
-	for _, sh := range s.At(overrides, now) {
-		if id := plan.Slack[sh.User]; id != "" && !sh.Shadow && !slices.Contains(want, id) {
-			want = append(want, id)
-		}
-	}
-	slices.Sort(want)
-	if len(want) == 0 || slices.Equal(want, w.groups[s.Name()]) {
-		return
-	}
-	members, err := s.Group.Members(ctx)
-	if err == nil {
-		slices.Sort(members)
-		if !slices.Equal(members, want) {
-			err = s.Group.Set(ctx, want)
-		}
-	}
-	if err != nil {
-		w.metrics.groupErrors.Inc()
-		w.o.Logger.Warn("a Slack user group does not follow its schedule; tried again soon", "schedule", s.Name(), "error", err)
-		return
-	}
-	w.groups[s.Name()] = want
 }
 
 // Schedules makes schedules ready to follow from those of the rules, in order.

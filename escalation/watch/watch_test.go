@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,24 +30,39 @@ type bridge struct {
 	engine *escalation.Engine
 	watch  *watch.Watch
 	plan   func(*watch.Schedule)
-	group  *group
-	stop   context.CancelFunc
-	done   chan error
+	// planned is the plan in force.
+	planned watch.Plan
+	group   *group
+	stop    context.CancelFunc
+	done    chan error
 }
 
 // group is a user group as Slack keeps it.
 type group struct {
+	mu      sync.Mutex
 	members []string
 	sets    int
 	err     error
 }
 
-func (g *group) Members(context.Context) ([]string, error) { return slices.Clone(g.members), g.err }
+func (g *group) Members(context.Context) ([]string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.members), g.err
+}
+
+func (g *group) seen() (members []string, sets int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.members), g.sets
+}
 
 func (g *group) Set(_ context.Context, members []string) error {
 	if len(members) == 0 {
 		return errors.New("no_users_provided")
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.sets++
 	g.members = slices.Clone(members)
 	return g.err
@@ -95,10 +111,11 @@ func (h *bridge) start() {
 	if h.plan != nil {
 		h.plan(&s)
 	}
-	h.watch, err = watch.New(watch.Plan{
+	h.planned = watch.Plan{
 		Schedules: []watch.Schedule{s}, Users: users, Slack: map[string]string{"ana": "U1", "bo": "U2", "cy": "U3"},
 		Policies: rules.Policies(), Receivers: []string{"page"},
-	}, watch.Options{Store: h.store, Roster: h.engine})
+	}
+	h.watch, err = watch.New(h.planned, watch.Options{Store: h.store, Roster: h.engine})
 	require.NoError(h, err)
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(context.Background())
@@ -237,21 +254,33 @@ func TestChangesOfFutureShiftsAreTold(t *testing.T) {
 	})
 }
 
+func (h *bridge) groupIs(want []string, why ...any) {
+	h.Helper()
+	members, _ := h.group.seen()
+	assert.Equal(h, want, members, why...)
+}
+
+func (h *bridge) setsAre(want int, why ...any) {
+	h.Helper()
+	_, sets := h.group.seen()
+	assert.Equal(h, want, sets, why...)
+}
+
 func TestUserGroupFollowsAndIsNeverEmptied(t *testing.T) {
 	t.Parallel()
 	play(t, nil, func(h *bridge) {
-		assert.Equal(t, []string{"U1"}, h.group.members)
+		h.groupIs([]string{"U1"})
 		h.until(3, 9, 1)
-		assert.Equal(t, []string{"U2"}, h.group.members)
+		h.groupIs([]string{"U2"})
 		now := time.Now()
 		_, err := h.engine.PutOverride(context.Background(), tocsin.Override{Kind: tocsin.OverrideTimeOff, User: "bo", From: now, To: now.Add(time.Hour), CreatedBy: "bo"})
 		require.NoError(t, err)
 		synctest.Wait()
-		assert.Equal(t, []string{"U2"}, h.group.members, "in a gap those of before stay")
-		assert.Equal(t, 2, h.group.sets)
+		h.groupIs([]string{"U2"}, "in a gap those of before stay")
+		h.setsAre(2)
 		h.halt()
 		h.start()
-		assert.Equal(t, 2, h.group.sets, "what is right is not set again")
+		h.setsAre(2, "what is right is not set again")
 	})
 }
 
@@ -301,6 +330,42 @@ func TestOutgoingStaysUntilTheIncomingAcknowledges(t *testing.T) {
 	})
 }
 
+func TestTheOutgoingOneCannotAcknowledgeTheHandoff(t *testing.T) {
+	t.Parallel()
+	play(t, func(s *watch.Schedule) { s.AcknowledgeWithin, s.OutgoingStays = 30*time.Minute, true }, func(h *bridge) {
+		h.until(3, 9, 5)
+		id := h.notice("Your shift on primary begins").ID
+		require.NoError(t, h.engine.Act(context.Background(), id, tocsin.Action{Kind: tocsin.ActAcknowledge, By: "ana"}))
+		h.until(3, 9, 7)
+		assert.Equal(t, "ana", h.onCall())
+		assert.Equal(t, tocsin.Triggered, h.notice("Your shift on primary begins").State, "it still waits for bo")
+		require.NoError(t, h.engine.Act(context.Background(), id, tocsin.Action{Kind: tocsin.ActAcknowledge, By: "bo"}))
+		h.until(3, 9, 9)
+		assert.Equal(t, "bo", h.onCall())
+	})
+}
+
+func TestChangesAreToldAsTheyAre(t *testing.T) {
+	t.Parallel()
+	play(t, nil, func(h *bridge) {
+		h.until(1, 12, 0)
+		from := time.Date(2000, 1, 5, 10, 0, 0, 0, time.UTC)
+		o, err := h.engine.PutOverride(context.Background(), tocsin.Override{Kind: tocsin.OverrideReplace, Schedule: "primary", User: "cy", From: from, To: from.Add(2 * time.Hour), CreatedBy: "bo"})
+		require.NoError(t, err)
+		synctest.Wait()
+		list, err := h.store.List(context.Background(), tocsin.Filter{Notices: true, Archived: true})
+		require.NoError(t, err)
+		texts := map[string]string{}
+		for _, inc := range list {
+			texts[inc.Deliveries[0].Target] = inc.Text
+		}
+		assert.Equal(t, map[string]string{
+			"slack:@bo": "no longer: Wed 5 Jan 10:00 UTC to Wed 5 Jan 12:00 UTC (cy, override " + o.ID + ")",
+			"slack:@cy": "new: Wed 5 Jan 10:00 UTC to Wed 5 Jan 12:00 UTC (override " + o.ID + ")",
+		}, texts)
+	})
+}
+
 func TestAGapIsToldAheadAndItsEndToo(t *testing.T) {
 	t.Parallel()
 	play(t, nil, func(h *bridge) {
@@ -316,8 +381,13 @@ func TestAGapIsToldAheadAndItsEndToo(t *testing.T) {
 		require.Len(t, list, 1)
 		inc := list[0]
 		assert.Equal(t, "policy platform will reach nobody from Tue 4 Jan 12:00 UTC", inc.Title)
-		assert.Contains(t, inc.Text, "2000-01-04 12:00:00 to 2000-01-05 12:00:00")
+		assert.Contains(t, inc.Text, "Tue 4 Jan 2000 12:00 UTC to Wed 5 Jan 2000 12:00 UTC")
 		assert.Equal(t, tocsin.Triggered, inc.State)
+		assert.Empty(t, inc.Receivers, "days ahead it is shown, and calls nobody")
+		h.until(3, 12, 1)
+		inc, err = h.store.Get(context.Background(), inc.ID)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"page"}, inc.Receivers, "a day ahead people are called")
 		_, err = h.engine.AnswerOverride(context.Background(), o.ID, "bo", tocsin.OverrideCancel)
 		require.NoError(t, err)
 		synctest.Wait()

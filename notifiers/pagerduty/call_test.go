@@ -30,6 +30,10 @@ func TestCalls(t *testing.T) {
 		{"the acknowledgement ran out", acknowledged, triggered, true, false, false, []string{"resolve", "trigger"}, "triggered again"},
 		{"its end of unknown outcome", acknowledged, triggered, true, false, true, []string{"resolve", "trigger"}, "triggered again"},
 		{"the acknowledgement ran out, nobody is called", acknowledged, triggered, false, false, false, []string{"trigger"}, "notifies nobody"},
+		{"fires again", resolved, triggered, true, false, false, []string{"trigger"}, "triggered again"},
+		{"fires again, and it is somebody else's turn", resolved, triggered, false, false, false, nil, ""},
+		{"fires again, answered before the trigger", resolved, acknowledged, false, false, false, nil, ""},
+		{"fires again, answered, triggered perhaps", resolved, acknowledged, false, false, true, []string{"acknowledge"}, "in case"},
 		{"a reminder", acknowledged, acknowledged, true, false, false, nil, "not called by PagerDuty"},
 		{"stopped", none, acknowledged, false, true, false, nil, "somebody has answered"},
 		{"stopped, triggered perhaps", none, acknowledged, false, true, true, []string{"acknowledge"}, "in case"},
@@ -43,6 +47,7 @@ func TestCalls(t *testing.T) {
 			n := notifiertest.Sample()
 			n.Incident.State, n.Incident.Revision, n.Incident.StateRevision = c.is, 9, 7
 			n.Call, n.Delivery.Stopped, n.MayBePosted = c.call, c.stopped, c.unsure
+			n.Delivery.User = "ana"
 			if n.Delivery.State, n.Delivery.Severity = c.told, n.Incident.Severity; c.told != none {
 				n.Delivery.Ref, n.Delivery.Revision = "tocsin-k7f3q9", 2
 			}

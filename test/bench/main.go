@@ -65,6 +65,10 @@ func run(ctx context.Context, o options) error {
 		{"paced", paced},
 		{"one-incident", oneIncident},
 		{"many-incidents", manyIncidents},
+		{"deadlines", deadlines},
+		{"escalated-storm", escalatedStorm},
+		{"escalated-incidents", escalatedIncidents},
+		{"oncall", onCall},
 	}
 	var errs []error
 	for _, s := range all {

@@ -20,6 +20,8 @@ import (
 type process struct {
 	cmd  *exec.Cmd
 	dir  string
+	base string
+	// url takes alerts.
 	url  string
 	logs bytes.Buffer
 }
@@ -110,12 +112,17 @@ receivers: [{name: chat, slack_configs: [{channel: "#bench"}]}]
 
 // startTocsin runs tocsin in dir, which may hold the data of an earlier run.
 func startTocsin(ctx context.Context, o options, dir, slackURL, groupBy string) (*process, error) {
+	return startWith(ctx, o, dir, func(addr string) string { return fmt.Sprintf(tocsinConfig, addr, slackURL, groupBy) })
+}
+
+// startWith runs tocsin with the configuration that config makes for an address.
+func startWith(ctx context.Context, o options, dir string, config func(addr string) string) (*process, error) {
 	addr, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "tocsin.yml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, tocsinConfig, addr, slackURL, groupBy), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(config(addr)), 0o600); err != nil {
 		return nil, err
 	}
 	binary, err := filepath.Abs(o.tocsin)
@@ -126,7 +133,8 @@ func startTocsin(ctx context.Context, o options, dir, slackURL, groupBy string) 
 	if err != nil {
 		return nil, err
 	}
-	p.url = "http://" + addr + "/webhook/alertmanager"
+	p.base = "http://" + addr
+	p.url = p.base + "/webhook/alertmanager"
 	return p, nil
 }
 

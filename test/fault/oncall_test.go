@@ -128,7 +128,7 @@ func TestAnswerSurvivesKillNine(t *testing.T) {
 		w.start()
 		i := w.incident(id)
 		require.Equal(t, tocsin.Acknowledged, i.Incident.State, "an acknowledgement that was answered is lost")
-		require.True(t, i.has("queued and not sent any more"))
+		require.True(t, i.has("not called any more"))
 		ids = append(ids, id)
 	}
 	w.pagerduty.Clear()

@@ -31,7 +31,7 @@ func keyOf(user string) string { return fmt.Sprintf("%032x", user) }
 const onCallText = `
 server: {listen: "%s"}
 storage: {path: "%s", min_free: 0, ballast: 0}
-slack: {bot_token: xoxb-canary-slack, api_url: "%s/api/", rate_limit: 0, lookup: false}
+slack: {bot_token: xoxb-canary-slack, api_url: "%s/api/", rate_limit: 0}
 pagerduty: {events_url: "%s", rate_limit: 0}
 users:
 %steams: [{name: leads, users: [cy, di]}]

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/callback"
+)
+
+// openPagerDuty makes PagerDuty's way in. Without a secret every webhook is
+// answered with 503.
+func (a *App) openPagerDuty(cfg *config.Config) error {
+	deps := callback.Deps{
+		Actions: a.engine, Incidents: a.store, Live: a.store.Live, Who: a.whoInPagerDuty,
+		Logger: a.log.With("component", "pagerduty"), Registerer: a.registry,
+	}
+	if rest := wirePagerDutyREST(cfg); rest != nil {
+		deps.Key = rest.IncidentKey
+	}
+	var err error
+	a.webhooks, err = callback.New(wireWebhooks(cfg), deps)
+	return err
+}
+
+func wireWebhooks(cfg *config.Config) callback.Config {
+	c := callback.Config{Priorities: map[string]tocsin.Severity{}}
+	for _, s := range cfg.PagerDuty.WebhookSecrets {
+		c.Secrets = append(c.Secrets, s.Reveal())
+	}
+	for _, p := range cfg.PagerDuty.Priorities {
+		c.Priorities[p.Name] = p.Severity
+	}
+	return c
+}
+
+// wirePagerDutyREST is PagerDuty's REST API; nil without a token.
+func wirePagerDutyREST(cfg *config.Config) *pagerduty.REST {
+	if cfg.PagerDuty.APIToken.IsZero() {
+		return nil
+	}
+	return pagerduty.NewREST(pagerduty.RESTConfig{
+		Token: cfg.PagerDuty.APIToken.Reveal(), From: cfg.PagerDuty.APIFrom, APIURL: cfg.PagerDuty.APIURL,
+		Timeout: time.Duration(cfg.PagerDuty.Timeout),
+	})
+}
+
+// servePagerDuty adds the path that PagerDuty calls.
+func (a *App) servePagerDuty(callbacks map[string]http.Handler) {
+	callbacks["/webhook/pagerduty"] = a.webhooks
+}
+
+// whoInPagerDuty is the user with an ID in PagerDuty.
+func (a *App) whoInPagerDuty(id string) (string, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.cfg.Users {
+		if a.cfg.Users[i].PagerDutyUser == id && id != "" {
+			return a.cfg.Users[i].Name, true
+		}
+	}
+	return "", false
+}
