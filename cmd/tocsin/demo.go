@@ -34,6 +34,9 @@ type demoCmd struct {
 // demoKey is the routing key in the demo's configuration.
 const demoKey = "00000000000000000000000000000001"
 
+// demoSecret signs what is clicked in the demo's Slack.
+const demoSecret = "demo-signing-secret"
+
 // stage is where the demo plays: the emulators, the program, a folder.
 type stage struct {
 	slack     *slacktest.Server
@@ -122,6 +125,9 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 	}
 	g.Go(func() error { return s.app.Run(ctx) })
 	s.url = "http://" + s.app.Addr()
+	s.slack.SetCallbacks(slacktest.Callbacks{
+		Secret: demoSecret, Interactions: s.url + "/slack/interactions", Events: s.url + "/slack/events", Self: "http://" + slackAddr,
+	})
 	fmt.Fprintf(out, "Tocsin              %-24s incidents with their runbooks\n", s.url)
 	fmt.Fprintf(out, "emulated Slack      http://%-17s the channels as a person sees them\n", slackAddr)
 	fmt.Fprintf(out, "emulated PagerDuty  http://%-17s its incidents\n", pdAddr)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 )
@@ -240,7 +241,8 @@ func receivedBy(w *world) map[string]received {
 			out[key] = r
 		}
 		for _, p := range w.pagerduty.Incidents(keyOf(user)) {
-			key := user + strings.TrimPrefix(p.DedupKey, "tocsin-")
+			about, _ := pagerduty.ParseKey(p.DedupKey)
+			key := user + about.Incident
 			r := out[key]
 			r.pages = append(r.pages, p)
 			out[key] = r

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/escalation"
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 )
 
@@ -157,9 +157,11 @@ func (w *week) phones() {
 			if p.Status == pagerdutytest.Resolved {
 				continue
 			}
-			open[p.DedupKey]++
-			require.Equal(w.t, 1, open[p.DedupKey], "%s has two incidents for one", name)
-			inc := w.get(strings.TrimPrefix(p.DedupKey, "tocsin-"))
+			about, ours := pagerduty.ParseKey(p.DedupKey)
+			require.True(w.t, ours, p.DedupKey)
+			open[about.Incident]++
+			require.Equal(w.t, 1, open[about.Incident], "%s has two incidents for one", name)
+			inc := w.get(about.Incident)
 			require.True(w.t, inc.Open(), "%s's phone rings for %s, which is resolved", name, inc.ID)
 			if p.Status == pagerdutytest.Triggered && inc.State == tocsin.Acknowledged {
 				require.True(w.t, w.asked[inc.ID][name], "%s's phone rings for %s, which %s has", name, inc.ID, inc.AcknowledgedBy)
