@@ -48,6 +48,9 @@ const (
 	EventResponder EventKind = "responder"
 	EventMerged    EventKind = "merged"
 	EventUnmerged  EventKind = "unmerged"
+	// EventChange: somebody changed something, such as a deployment; it is about
+	// no incident.
+	EventChange EventKind = "change"
 )
 
 // Event is one entry of an incident's timeline, and one message of the event

@@ -236,13 +236,9 @@ func (d *Door) change(ctx context.Context, s *Source, e *event) error {
 			text += " " + clip(k.Href, maxLabel)
 		}
 	}
-	entry := tocsin.Event{Kind: EventChange, At: d.tick(), Actor: s.Name, Text: text}
+	entry := tocsin.Event{Kind: tocsin.EventChange, At: d.tick(), Actor: s.Name, Text: text}
 	return d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		tx.Append(entry)
 		return nil
 	})
 }
-
-// EventChange is the kind of the events that change events make: they are about
-// no incident, and in the stream of events only.
-const EventChange tocsin.EventKind = "change"

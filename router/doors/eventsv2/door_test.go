@@ -288,7 +288,7 @@ func TestChangeEventsAreInTheStream(t *testing.T) {
 	events, err := w.store.Log(context.Background(), 0, 10)
 	require.NoError(t, err)
 	require.Len(t, events, 1)
-	assert.Equal(t, eventsv2.EventChange, events[0].Kind)
+	assert.Equal(t, tocsin.EventChange, events[0].Kind)
 	assert.Equal(t, "deployed 1.2 https://ci/1", events[0].Text)
 	assert.Empty(t, events[0].Incident)
 }
