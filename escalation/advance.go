@@ -113,6 +113,12 @@ func (d *desk) takeStep(r *tocsin.Run, at time.Time) {
 	if from.After(d.now) {
 		at = from
 	}
+	r.Due = at.Add(p.next(r, reached))
+}
+
+// next moves a run on from the step that it has taken, and returns the wait
+// before the next one. A step that reached nobody is not waited for.
+func (p *Policy) next(r *tocsin.Run, reached bool) time.Duration {
 	r.Reached = r.Reached || reached
 	r.Step++
 	wait := p.RepeatAfter
@@ -125,9 +131,9 @@ func (d *desk) takeStep(r *tocsin.Run, at time.Time) {
 		wait = max(wait, p.Steps[0].After)
 	}
 	if !reached {
-		wait = 0
+		return 0
 	}
-	r.Due = at.Add(wait)
+	return wait
 }
 
 // lost goes on with the configured policy, from its first step, where the frozen

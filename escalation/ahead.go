@@ -111,20 +111,7 @@ func (p *planner) steps(policy *Policy, r tocsin.Run, severity tocsin.Severity) 
 		if from.After(at) {
 			at = from
 		}
-		r.Reached = r.Reached || reached
-		r.Step++
-		wait := policy.RepeatAfter
-		switch {
-		case r.Step < len(policy.Steps):
-			wait = policy.Steps[r.Step].After
-		case r.Round < policy.Repeat && r.Reached:
-			r.Step, r.Reached = 0, false
-			r.Round++
-			wait = max(wait, policy.Steps[0].After)
-		}
-		if reached {
-			at = at.Add(wait)
-		}
+		at = at.Add(policy.next(&r, reached))
 	}
 	return out
 }

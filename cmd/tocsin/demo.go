@@ -18,17 +18,19 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/deploy/demo"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 )
 
 type demoCmd struct {
-	Once      bool   `help:"Play the script to its end without waiting, print a summary, and exit 0 only if everything arrived."`
-	Listen    string `default:"127.0.0.1:9911" help:"Where Tocsin listens."`
-	Slack     string `default:"127.0.0.1:9912" help:"Where the emulated Slack listens; its page is there."`
-	PagerDuty string `name:"pagerduty" default:"127.0.0.1:9913" help:"Where the emulated PagerDuty listens; its page is there."`
-	Level     string `name:"log.level" default:"error" enum:"debug,info,warn,error" help:"What Tocsin logs: ${enum}."`
+	Once      bool            `help:"Play the script to its end without waiting, print a summary, and exit 0 only if everything arrived."`
+	Pause     config.Duration `default:"3s" help:"How long to wait between two scenes; with --once not at all."`
+	Listen    string          `default:"127.0.0.1:9911" help:"Where Tocsin listens."`
+	Slack     string          `default:"127.0.0.1:9912" help:"Where the emulated Slack listens; its page is there."`
+	PagerDuty string          `name:"pagerduty" default:"127.0.0.1:9913" help:"Where the emulated PagerDuty listens; its page is there."`
+	Level     string          `name:"log.level" default:"error" enum:"debug,info,warn,error" help:"What Tocsin logs: ${enum}."`
 }
 
 // demoKey is the routing key in the demo's configuration.
@@ -99,7 +101,7 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 		s.slack.AddUser(slacktest.User{ID: id, Name: name, RealName: name})
 	}
 	if !c.Once {
-		s.pause = 3 * time.Second
+		s.pause = c.Pause.Std()
 	}
 	slackAddr, err := serveHTTP(ctx, g, c.Slack, s.slack)
 	if err != nil {

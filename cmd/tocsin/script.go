@@ -178,6 +178,19 @@ func both(a, b func(*stage) bool) func(*stage) bool {
 	return func(s *stage) bool { return a(s) && b(s) }
 }
 
+// toldOf counts the incidents that a person was called about: the slower the
+// script is played, the more of them bo is called for.
+func (s *stage) toldOf(user string) int {
+	n := 0
+	s.app.store.Live(func(inc *tocsin.Incident) bool {
+		if d := inc.Delivery(slackKey(user)); d != nil && d.Called > 0 {
+			n++
+		}
+		return true
+	})
+	return n
+}
+
 // summary compares what the emulators hold with what should have arrived.
 func (s *stage) summary(c *demoCmd) error {
 	type check struct {
@@ -194,7 +207,7 @@ func (s *stage) summary(c *demoCmd) error {
 	checks := []check{
 		{"messages in #incidents", len(s.slack.Messages("#incidents")), 2},
 		{"messages in #alerts", len(s.slack.Messages("#alerts")), 1},
-		{"messages to bo", len(s.slack.Messages("U0000000BO")), 1},
+		{"messages to bo", len(s.slack.Messages("U0000000BO")), s.toldOf("bo")},
 		{"messages to the last resort", len(s.slack.Messages("U00000LEAD")), 0},
 		{"incidents in PagerDuty", len(pages), 2},
 		{"of them resolved", resolved, 2},
