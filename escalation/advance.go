@@ -222,7 +222,6 @@ func (d *desk) nextTurn(p *Policy, n int) int {
 // lastResort calls everybody there is, by every contact at once, again and
 // again until somebody answers. Where everybody is away, that is no reason.
 func (d *desk) lastResort(p *Policy, r *tocsin.Run, at time.Time) {
-	d.loud++
 	roll, from := d.roll((*User).ways), d.now
 	crew := roll.muster(p, &Step{To: p.LastResort})
 	names, why := d.callCrew(p, &crew, &from), ""

@@ -95,8 +95,6 @@ type desk struct {
 	// called holds who was called in this decision, and how: steps that come
 	// late, and all at once, call everybody once by each way.
 	called map[string]bool
-	// loud counts the last resorts that were called.
-	loud int
 }
 
 func (d *desk) line(kind tocsin.EventKind, actor, format string, args ...any) *tocsin.Event {

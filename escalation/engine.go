@@ -1,7 +1,6 @@
 package escalation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -117,11 +116,23 @@ func (e *Engine) Poke() {
 
 // Settle brings the escalation of an incident in line with its state inside the
 // caller's transaction, takes the steps that are due, and returns what to write
-// on its timeline. The caller writes the incident.
+// on its timeline. The caller writes the incident. Metrics and the log are told
+// when it is decided, though the transaction may still fail and be tried again.
 func (e *Engine) Settle(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) []tocsin.Event {
 	d := e.desk(tx, inc, now)
 	d.settle()
+	e.tell(d.events)
 	return d.events
+}
+
+// tell counts what was done, and logs what nobody may overlook.
+func (e *Engine) tell(events []tocsin.Event) {
+	e.metrics.count(events)
+	for i := range events {
+		if events[i].Kind == tocsin.EventLastResort {
+			e.o.Logger.Error("last resort", "incident", events[i].Incident, "text", events[i].Text)
+		}
+	}
 }
 
 func (e *Engine) desk(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) *desk {
@@ -132,7 +143,9 @@ func (e *Engine) desk(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) *desk {
 // tocsin.ErrInvalid with the field, or tocsin.ErrConflict with what to confirm.
 func (e *Engine) Act(ctx context.Context, id string, a tocsin.Action) error {
 	now := e.o.Now()
-	return e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+	var events []tocsin.Event
+	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		events = nil
 		inc := tx.Incident(id)
 		if inc == nil {
 			return tocsin.ErrNotFound
@@ -141,10 +154,15 @@ func (e *Engine) Act(ctx context.Context, id string, a tocsin.Action) error {
 		if err := d.act(a); err != nil {
 			return err
 		}
+		events = d.events
 		tx.PutIncident(inc)
-		tx.Append(d.events...)
+		tx.Append(events...)
 		return nil
 	})
+	if err == nil {
+		e.tell(events)
+	}
+	return err
 }
 
 // Run takes steps and raises alarms when they are due, until ctx ends.
@@ -200,9 +218,8 @@ func (e *Engine) turn(ctx context.Context, looked *time.Time) time.Time {
 // settleAll settles incidents in one transaction.
 func (e *Engine) settleAll(ctx context.Context, ids []string, now time.Time) error {
 	var events []tocsin.Event
-	loud := 0
 	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		events, loud = events[:0], 0
+		events = events[:0]
 		for _, id := range ids {
 			inc := tx.Incident(id)
 			if inc == nil {
@@ -221,19 +238,13 @@ func (e *Engine) settleAll(ctx context.Context, ids []string, now time.Time) err
 			tx.PutIncident(inc)
 			tx.Append(d.events...)
 			events = append(events, d.events...)
-			loud += d.loud
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	e.metrics.count(events)
-	for i := range events {
-		if events[i].Kind == tocsin.EventLastResort {
-			e.o.Logger.Error("last resort", "incident", events[i].Incident, "text", events[i].Text)
-		}
-	}
+	e.tell(events)
 	return nil
 }
 
@@ -350,7 +361,7 @@ func (e *Engine) raiseAlarm(ctx context.Context, id string, alarm Alarm, now tim
 	}
 	e.metrics.alarms.Add(float64(len(events)))
 	for i := range events {
-		e.o.Logger.Error("alarm", "incident", id, "target", events[i].Target, "text", cmp.Or(events[i].Text, "alarm"))
+		e.o.Logger.Error("alarm", "incident", id, "target", events[i].Target, "text", events[i].Text)
 	}
 	return nil
 }

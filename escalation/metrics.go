@@ -18,7 +18,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "tocsin_alarms_total", Help: "Deliveries that failed, or lagged too long, and were alarmed about.",
 		}),
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tocsin_escalations_total", Help: "What the escalation timer did, by kind: escalated, called, nobody, last_resort, reminded, returned.",
+			Name: "tocsin_escalations_total", Help: "What escalations did, by kind: escalated, called, nobody, last_resort, reminded, returned.",
 		}, []string{"kind"}),
 	}
 	if reg != nil {

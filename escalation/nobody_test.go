@@ -1,13 +1,16 @@
 package escalation_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -365,4 +368,32 @@ func TestStepsOfNobodyDoNotWait(t *testing.T) {
 		id := h.open(tocsin.Critical, "page")
 		assert.Equal(t, []string{"0s calling #incidents", "0s calling bo by Slack"}, h.calls(id))
 	})
+}
+
+// The last resort is loud wherever it is reached: here in the transaction that
+// opens the incident, since nobody else can be called.
+func TestTheLastResortIsCountedAndLogged(t *testing.T) {
+	t.Parallel()
+	spec := basic(t)
+	spec.Policies[0].Steps = []escalation.Step{{To: []escalation.Recipient{{User: "nobody"}}}}
+	rules, err := escalation.NewRules(spec)
+	require.NoError(t, err)
+	var log bytes.Buffer
+	reg := prometheus.NewRegistry()
+	store := openStore(t)
+	e, err := escalation.NewEngine(rules, escalation.Options{Store: store, Logger: slog.New(slog.NewTextHandler(&log, nil)), Registerer: reg})
+	require.NoError(t, err)
+	fill(t, store, e, 1, time.Now())
+	assert.Contains(t, log.String(), `level=ERROR msg="last resort" incident=inc00000`)
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	total := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == string(tocsin.EventLastResort) {
+				total += m.GetCounter().GetValue()
+			}
+		}
+	}
+	assert.InDelta(t, 1, total, 0)
 }
