@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// IncidentChannel is the Delivery.Target of a Slack channel that is the
+// incident's own.
+const IncidentChannel = "slack:incident-channel"
+
 // Delivery is the level of one target of an incident: what was posted there and
 // which revision of the incident it shows.
 type Delivery struct {

@@ -149,6 +149,10 @@ const (
 	ActUnacknowledge ActionKind = "unacknowledge"
 	// ActReopen brings a resolved incident back that was not archived yet.
 	ActReopen ActionKind = "reopen"
+	// ActStep says where a step of the incident's runbook stands.
+	ActStep ActionKind = "step"
+	// ActChannel opens a Slack channel of the incident's own.
+	ActChannel ActionKind = "channel"
 	// ActSeen does nothing but note Action.Seen.
 	ActSeen ActionKind = "seen"
 )
@@ -179,6 +183,12 @@ type Action struct {
 	Severity Severity `json:"severity,omitempty"`
 	// Force resolves what still fires.
 	Force bool `json:"force,omitempty"`
+	// RunbookStep is the Step.ID that ActStep is about, or its number in the
+	// runbook, from 1; Status is where it stands.
+	RunbookStep string     `json:"runbookStep,omitempty"`
+	Status      StepStatus `json:"status,omitempty"`
+	// Via is where the person acts: "Slack", "page", "terminal"; empty: "API".
+	Via string `json:"via,omitempty"`
 	// Seen is where it was done, when that was at one of the incident's targets;
 	// nil: here.
 	Seen *Seen `json:"-"`

@@ -48,6 +48,10 @@ const (
 	EventResponder EventKind = "responder"
 	EventMerged    EventKind = "merged"
 	EventUnmerged  EventKind = "unmerged"
+	// EventStep: a step of the runbook was begun, done, skipped or reopened.
+	EventStep EventKind = "step"
+	// EventChannel: the incident gets, or has got, a channel of its own.
+	EventChannel EventKind = "channel"
 	// EventChange: somebody changed something, such as a deployment; it is about
 	// no incident.
 	EventChange EventKind = "change"

@@ -70,6 +70,8 @@ type Incident struct {
 	// Runbook is the ID of the runbook that was found when the incident opened,
 	// or "".
 	Runbook string `json:"runbook,omitempty"`
+	// Progress with the runbook; nil: there is none.
+	Progress *Progress `json:"progress,omitempty"`
 
 	OpenedAt       time.Time `json:"openedAt"`
 	ChangedAt      time.Time `json:"changedAt"`
@@ -125,6 +127,7 @@ func (i *Incident) Clone() *Incident {
 	c.Flips = slices.Clone(i.Flips)
 	c.Actions = slices.Clone(i.Actions)
 	c.Escalation = i.Escalation.Clone()
+	c.Progress = i.Progress.Clone()
 	return &c
 }
 

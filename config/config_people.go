@@ -26,6 +26,10 @@ type User struct {
 	PagerDutyRoutingKey Secret `yaml:"pagerduty_routing_key" example:"${ANA_PAGERDUTY_KEY}"`
 	// File with the routing key.
 	PagerDutyRoutingKeyFile string `yaml:"pagerduty_routing_key_file" path:"true" example:"ana.key"`
+	// What the person may do in Slack: viewer (look), responder (also answer, page,
+	// silence, work through runbooks), manager (also change other people's
+	// shifts), admin.
+	Role string `yaml:"role" default:"responder" example:"manager" jsonschema:"enum=viewer,enum=responder,enum=manager,enum=admin"`
 	// How to reach the person at high urgency, in order. Each is tried until
 	// somebody answers.
 	Contacts []Contact `yaml:"contacts" defaultdoc:"every way that is given, at once: slack, pagerduty, email (where smtp is set)"`

@@ -17,6 +17,15 @@ type Slack struct {
 	SigningSecret Secret `yaml:"signing_secret" example:"${SLACK_SIGNING_SECRET}" restart:"true"`
 	// File with the signing secret.
 	SigningSecretFile string `yaml:"signing_secret_file" path:"true" example:"slack.secret" restart:"true"`
+	// The app-level token (xapp-…, scope connections:write) for Socket Mode: what
+	// people click and type comes over connections that Tocsin opens, so that
+	// Slack need not reach it. Messages have buttons with it, as with the signing
+	// secret.
+	AppToken Secret `yaml:"app_token" example:"${SLACK_APP_TOKEN}" restart:"true"`
+	// File with the app-level token.
+	AppTokenFile string `yaml:"app_token_file" path:"true" example:"slack.app-token" restart:"true"`
+	// Slack channels for single incidents.
+	IncidentChannels IncidentChannels `yaml:"incident_channels"`
 	// Base of the Web API. For a proxy or an emulator.
 	APIURL string `yaml:"api_url" default:"https://slack.com/api/" example:"http://127.0.0.1:9912/api/"`
 	// Messages a second and channel. Slack allows about one. 0: no limit.
@@ -29,6 +38,19 @@ type Slack struct {
 	// When more than this many incidents wait for one channel, they are told as
 	// one digest that names them. 0: never.
 	DigestAfter int `yaml:"digest_after" default:"5" example:"10"`
+}
+
+// IncidentChannels is which incidents get a Slack channel of their own, besides
+// those for which somebody asks for one.
+type IncidentChannels struct {
+	// Incidents of these severities get one when they open, or rise to it.
+	Severities []tocsin.Severity `yaml:"severities" defaultdoc:"none" example:"[critical]"`
+	// What the names of the channels begin with; the incident's ID and title follow.
+	Prefix string `yaml:"prefix" default:"inc" example:"outage"`
+	// Private channels are seen by those who were invited alone.
+	Private bool `yaml:"private" default:"false" example:"true"`
+	// How long after the incident is resolved its channel is archived. 0: never.
+	ArchiveAfter Duration `yaml:"archive_after" default:"1d" example:"4h"`
 }
 
 // PagerDuty is how to speak to PagerDuty.

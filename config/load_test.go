@@ -109,6 +109,7 @@ func TestDefaults(t *testing.T) {
 	}, cfg.NATS)
 	assert.Equal(t, config.Slack{
 		APIURL: "https://slack.com/api/", RateLimit: 1, Lookup: true, Timeout: d(10 * time.Second), DigestAfter: 5,
+		IncidentChannels: config.IncidentChannels{Prefix: "inc", ArchiveAfter: d(24 * time.Hour)},
 	}, cfg.Slack)
 	assert.Equal(t, config.PagerDuty{
 		EventsURL: "https://events.pagerduty.com", APIURL: "https://api.pagerduty.com", RateLimit: 100, Timeout: d(10 * time.Second),

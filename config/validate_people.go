@@ -94,6 +94,9 @@ func (c *checker) user(u *User) {
 			c.looksLikeKey(where, "pagerduty_routing_key", u.PagerDutyRoutingKey)
 		}
 	}
+	if u.Role != "" {
+		c.oneOf(at(&u.Role), "role", u.Role, "viewer", "responder", "manager", "admin")
+	}
 	c.contacts(u, u.Contacts)
 	if c.given(&u.LowUrgencyContacts) {
 		if u.LowUrgencyContacts != nil && len(u.LowUrgencyContacts) == 0 {

@@ -97,6 +97,7 @@ func (c *checker) providers() {
 	if s.DigestAfter < 0 {
 		c.fail(at(&s.DigestAfter), "digest_after must not be negative; write 0 for never")
 	}
+	c.slackApp(s)
 	if s.BotToken.IsZero() {
 		return
 	}

@@ -27,6 +27,7 @@ func (d *desk) act(a tocsin.Action) error {
 		tocsin.ActEscalate: d.escalate, tocsin.ActReassign: d.reassign, tocsin.ActAddResponder: d.addResponder,
 		tocsin.ActNote: d.note, tocsin.ActMerge: d.merge, tocsin.ActSeverity: d.grade,
 		tocsin.ActUnacknowledge: d.unacknowledge, tocsin.ActReopen: d.reopen, tocsin.ActSeen: d.seen,
+		tocsin.ActChannel: d.channel,
 	}[a.Kind]
 	if !ok {
 		return tocsin.Invalid("action", "%q is not known", a.Kind)

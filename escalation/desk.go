@@ -125,6 +125,9 @@ func (d *desk) settle() {
 	default:
 		d.begin()
 	}
+	if slices.Contains(d.rules.spec.Channels.Severities, inc.Severity) && inc.Open() && !inc.Quiet() {
+		d.openChannel("")
+	}
 	if inc.Escalation != nil {
 		d.advance()
 		d.unreachable()

@@ -26,6 +26,17 @@ type Spec struct {
 	TimeOff []tocsin.Override
 	// Alarm says who is told when a page cannot be delivered.
 	Alarm Alarm
+	// Channels says which incidents get a Slack channel of their own.
+	Channels Channels
+}
+
+// Channels is which incidents get a Slack channel of their own. The zero value:
+// none does, and nobody can ask for one.
+type Channels struct {
+	// Ready is true where tocsin.IncidentChannel is a target that is delivered to.
+	Ready bool
+	// Severities whose incidents get one without being asked.
+	Severities []tocsin.Severity
 }
 
 // Rules is the compiled, immutable configuration of all decisions. It is safe

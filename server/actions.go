@@ -29,7 +29,7 @@ const (
 func actionKinds() []tocsin.ActionKind {
 	return []tocsin.ActionKind{
 		tocsin.ActAcknowledge, tocsin.ActResolve, tocsin.ActSnooze, tocsin.ActEscalate, tocsin.ActReassign,
-		tocsin.ActAddResponder, tocsin.ActNote, tocsin.ActMerge, tocsin.ActSeverity,
+		tocsin.ActAddResponder, tocsin.ActNote, tocsin.ActMerge, tocsin.ActSeverity, tocsin.ActStep, tocsin.ActChannel,
 	}
 }
 
@@ -96,6 +96,7 @@ func (s *Server) action(c echo.Context, kind tocsin.ActionKind, who string) (toc
 func checkAction(a *tocsin.Action) error {
 	for _, name := range []struct{ field, value string }{
 		{"user", a.User}, {"schedule", a.Schedule}, {"policy", a.Policy}, {"into", a.Into},
+		{"runbookStep", a.RunbookStep}, {"via", a.Via},
 	} {
 		if err := validName(name.field, name.value); err != nil {
 			return err
@@ -140,7 +141,14 @@ func checkKind(a *tocsin.Action, id string, now time.Time) error {
 		if a.Severity == "" {
 			return invalid("severity", "missing; want critical, error, warning or info")
 		}
-	case tocsin.ActAcknowledge, tocsin.ActResolve:
+	case tocsin.ActStep:
+		switch {
+		case a.RunbookStep == "":
+			return invalid("runbookStep", "missing; name the step by its number")
+		case !a.Status.Known():
+			return invalid("status", "%q; want open, started, done or skipped", clip(string(a.Status)))
+		}
+	case tocsin.ActAcknowledge, tocsin.ActResolve, tocsin.ActChannel:
 	}
 	return nil
 }

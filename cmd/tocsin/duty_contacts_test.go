@@ -79,7 +79,10 @@ func TestDutyAnAnswerStopsWhatIsQueued(t *testing.T) {
 	d.with(dutyPeople, dutyPrimary, dutyTeam)
 	id := d.open("NodeDown", "critical")
 	d.hears("U0ANA", "NodeDown a")
-	d.eventually(func() bool { return d.pagerduty.Stats().Failed > 0 }, "PagerDuty is called in vain")
+	d.eventually(func() bool {
+		call := d.incident(id).Delivery("pagerduty:@ana")
+		return call != nil && call.Attempts > 1
+	}, "PagerDuty is called in vain, and no attempt is under way for a while")
 	d.do(id, tocsin.ActAcknowledge, tocsin.Action{By: "ana"})
 	inc := d.incident(id)
 	assert.Empty(t, inc.Escalation.Calls, "the mail is not sent any more")

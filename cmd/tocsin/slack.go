@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/callback"
@@ -51,7 +52,7 @@ func (a *App) openClicks(cfg *config.Config, p parts) {
 		},
 		Logger: a.log.With("component", "slack"), Registerer: a.registry,
 	}, callback.Deps{
-		Actions: a.engine, Reader: a.store, Slack: a.clicks, Who: a.whoInSlack, Zone: a.zoneOf,
+		Actions: a.engine, Reader: a.store, Slack: a.clicks, Who: a.whoInSlack, May: a.may, Zone: a.zoneOf,
 		Silencer: a.router, Runbook: a.filledRunbook, Ahead: a.engine.Ahead, Shifts: a.engine.Shifts,
 	})
 }
@@ -101,6 +102,18 @@ func (a *App) whoInSlack(id string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// may reports whether a user has a right.
+func (a *App) may(name string, right tocsin.Right) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.cfg.Users {
+		if a.cfg.Users[i].Name == name {
+			return tocsin.Role(a.cfg.Users[i].Role).May(right)
+		}
+	}
+	return false
 }
 
 // zoneOf is a user's time zone.

@@ -77,6 +77,9 @@ func wireEscalation(cfg *config.Config, byReceiver map[string][]router.Target, o
 		Schedules: map[string]*oncall.Schedule{}, TimeOff: out.timeOff,
 		Alarm: escalation.Alarm{After: time.Duration(cfg.Alarm.After), Targets: places(byReceiver[cfg.Alarm.Receiver])},
 	}
+	if !cfg.Slack.BotToken.IsZero() {
+		s.Channels = escalation.Channels{Severities: cfg.Slack.IncidentChannels.Severities} // Ready: with the target
+	}
 	for _, t := range cfg.Teams {
 		s.Teams[t.Name] = t.Users
 	}

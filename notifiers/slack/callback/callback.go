@@ -70,6 +70,8 @@ type Deps struct {
 	Slack   Slack
 	// Who returns the name of the user with a Slack ID.
 	Who func(slackID string) (name string, ok bool)
+	// May reports whether a user has a right. Nil: everybody has each.
+	May func(name string, right tocsin.Right) bool
 	// Zone returns the time zone of a user. Nil: UTC for everybody.
 	Zone func(name string) *time.Location
 	// Silencer makes silences. Nil: the menu says that there are none.
@@ -103,6 +105,8 @@ const (
 	maxClicks   = 10_000
 	// modalLives is how long an answered modal is known to be.
 	modalLives = time.Hour
+	// eventRepeats is longer than Slack goes on sending an event.
+	eventRepeats = 2 * time.Hour
 )
 
 // Handler takes the callbacks of one Slack app. Make it with New; it is safe for
@@ -115,9 +119,11 @@ type Handler struct {
 	clicks  *memory[string]
 	// answered are the modals that made a silence, by view.
 	answered *memory[string]
-	log      quietLog
-	metrics  *metrics
-	behind   *behind
+	// heard are the events that were taken, by ID.
+	heard   *memory[string]
+	log     quietLog
+	metrics *metrics
+	behind  *behind
 }
 
 // New returns a Handler.
@@ -133,6 +139,7 @@ func New(cfg Config, d Deps) *Handler {
 		replays:  newMemory[[macSize]byte](replayed, maxReplays),
 		clicks:   newMemory[string](doubleClick, maxClicks),
 		answered: newMemory[string](modalLives, maxClicks),
+		heard:    newMemory[string](eventRepeats, maxClicks),
 		log:      quietLog{log: cfg.Logger},
 	}
 	h.behind = newBehind(h)
@@ -148,8 +155,8 @@ func (h *Handler) Interactions() http.Handler { return h.door("interaction", for
 // Commands takes slash commands.
 func (h *Handler) Commands() http.Handler { return h.door("command", form, h.command) }
 
-// Events takes the Events API: it proves to Slack whose URL it is, and
-// acknowledges all else.
+// Events takes the Events API: it proves to Slack whose URL it is, does what the
+// events that it knows ask for, and acknowledges all else.
 func (h *Handler) Events() http.Handler { return h.door("event", "application/json", h.event) }
 
 const form = "application/x-www-form-urlencoded"

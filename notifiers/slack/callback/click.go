@@ -96,6 +96,13 @@ func (h *Handler) clicked(ctx context.Context, p *interaction) answer {
 	if c.who, known = h.d.Who(p.User.ID); !known {
 		return h.stranger(c.sender)
 	}
+	right := tocsin.RightRespond
+	if a.ActionID == slack.ActionMore && (choice == slack.ChoiceRunbook || choice == slack.ChoiceWhy) {
+		right = tocsin.RightView
+	}
+	if !h.may(c.who, right) {
+		return h.told("forbidden", c.sender, forbidden(c.who, right))
+	}
 	var err error
 	switch c.inc, err = h.d.Reader.Get(ctx, id); {
 	case errors.Is(err, tocsin.ErrNotFound):
@@ -199,6 +206,17 @@ func (h *Handler) notNow(to sender) answer {
 
 func (h *Handler) stranger(to sender) answer {
 	return h.told("stranger", to, strangerLines(to.user)...)
+}
+
+// may reports whether a user has a right.
+func (h *Handler) may(who string, right tocsin.Right) bool {
+	return h.d.May == nil || h.d.May(who, right)
+}
+
+// forbidden says what a user has no right to.
+func forbidden(who string, right tocsin.Right) string {
+	return "Nothing was done: " + slack.Escape(who, 80) + " has no right to " + string(right) +
+		". Ask whoever keeps the configuration to change " + slack.Code("role", 20) + " in your entry in `users`."
 }
 
 func strangerLines(user string) []string {

@@ -2,12 +2,9 @@ package callback
 
 import (
 	"context"
-	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 )
@@ -87,25 +84,4 @@ func plainLines(text string) []string {
 		lines = append(lines, slack.Escape(line, maxCommandLine))
 	}
 	return lines
-}
-
-// event answers the Events API: the challenge by which Slack verifies the URL
-// (https://docs.slack.dev/reference/events/url_verification), and a plain
-// acknowledgement to all else, so that Slack does not send it again.
-func (h *Handler) event(_ context.Context, body []byte) answer {
-	var e struct {
-		Type      string `json:"type"`
-		Team      string `json:"team_id"`
-		Challenge string `json:"challenge"`
-	}
-	if err := json.Unmarshal(body, &e, lenient); err != nil || e.Type == "" {
-		return answer{refusal: malformed("payload", "its body is not the JSON that Slack documents")}
-	}
-	if e.Type == "url_verification" {
-		return answer{outcome: "done", status: http.StatusOK, body: []byte(e.Challenge), plain: true}
-	}
-	if bad := h.ours(e.Team); bad != nil {
-		return answer{refusal: bad}
-	}
-	return ok("ignored")
 }

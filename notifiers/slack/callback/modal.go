@@ -82,6 +82,9 @@ func (h *Handler) submitted(ctx context.Context, p *interaction) answer {
 	if c.who, known = h.d.Who(p.User.ID); !known {
 		return h.stranger(c.sender)
 	}
+	if !h.may(c.who, tocsin.RightRespond) {
+		return h.told("forbidden", c.sender, forbidden(c.who, tocsin.RightRespond))
+	}
 	var err error
 	switch c.inc, err = h.d.Reader.Get(ctx, id); {
 	case errors.Is(err, tocsin.ErrNotFound):
