@@ -16,6 +16,10 @@ type Spec struct {
 	Policies []Policy
 	// Receivers gives the name of the policy of each receiver that has one.
 	Receivers map[string]string
+	// Targets gives the targets of each receiver, for incidents that no alert
+	// opens; Default are the receivers of those that name none.
+	Targets map[string][]Target
+	Default []string
 	// Schedules by name.
 	Schedules map[string]*oncall.Schedule
 	// Users is everybody, by name; Teams their members.

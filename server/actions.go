@@ -95,8 +95,12 @@ func (s *Server) action(c echo.Context, kind tocsin.ActionKind, who string) (toc
 // no harm either.
 func checkAction(a *tocsin.Action) error {
 	for _, name := range []struct{ field, value string }{
-		{"user", a.User}, {"schedule", a.Schedule}, {"policy", a.Policy}, {"into", a.Into},
-		{"runbookStep", a.RunbookStep}, {"via", a.Via},
+		{"user", a.User},
+		{"schedule", a.Schedule},
+		{"policy", a.Policy},
+		{"into", a.Into},
+		{"runbookStep", a.RunbookStep},
+		{"via", a.Via},
 	} {
 		if err := validName(name.field, name.value); err != nil {
 			return err

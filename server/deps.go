@@ -98,6 +98,9 @@ type Deps struct {
 	Runbooks Runbooks
 	Health   Health
 
+	// Manual opens an incident by hand and returns its ID. It returns tocsin.Invalid
+	// for what m names and does not exist. Nil: 404.
+	Manual func(ctx context.Context, m tocsin.Manual) (id string, err error)
 	// Reload reads the configuration again; its error is shown to the caller.
 	// Nil: POST /-/reload is answered with 404.
 	Reload func(context.Context) error

@@ -38,6 +38,7 @@ func (s *Server) routes() *echo.Echo {
 	api := e.Group("/api/v1")
 	api.GET("/openapi.json", s.openAPI)
 	api.GET("/incidents", s.person(s.listIncidents))
+	api.POST("/incidents", s.person(needs(s.deps.Manual != nil, "incidents by hand", s.openIncident)))
 	api.GET("/incidents/:id", s.person(s.getIncident))
 	for _, kind := range actionKinds() {
 		api.POST("/incidents/:id/"+string(kind), s.person(s.act(kind)))

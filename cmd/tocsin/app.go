@@ -203,7 +203,7 @@ func clientTLS(t *config.NATSTLS) (*tls.Config, error) {
 
 func (a *App) serverDeps() server.Deps {
 	d := server.Deps{
-		Receiver: a.router, Reader: a.store, Actions: a.engine, Silencer: a.router,
+		Receiver: a.router, Reader: a.store, Actions: a.engine, Manual: a.engine.OpenManual, Silencer: a.router,
 		OnCall: a.engine, Overrides: a.engine, Ahead: a.engine.Ahead, Calendar: a.calendar,
 		Runbooks: a.shelf, Health: a, Reload: a.Reload, Backup: a.store.Backup, Stats: a.store.Stats,
 		FillRunbook: runbooks.Fill,

@@ -35,6 +35,7 @@ type cli struct {
 	Route        routeCmd        `cmd:"" help:"Say where an alert would go, and why."`
 	Runbooks     runbooksCmd     `cmd:"" help:"Show, list and lint runbooks."`
 	Incidents    incidentsCmd    `cmd:"" help:"List incidents, or show one."`
+	Page         pageCmd         `cmd:"" help:"Open an incident without an alert, and call somebody."`
 	Ack          ackCmd          `cmd:"" help:"Acknowledge incidents."`
 	Resolve      resolveCmd      `cmd:"" help:"Resolve incidents."`
 	Snooze       snoozeCmd       `cmd:"" help:"Acknowledge an incident until a time, when it comes back."`
@@ -43,6 +44,7 @@ type cli struct {
 	AddResponder addResponderCmd `cmd:"" help:"Call somebody to help with an incident."`
 	Note         noteCmd         `cmd:"" help:"Write a note on an incident's timeline."`
 	Merge        mergeCmd        `cmd:"" help:"Let another incident page for this one."`
+	Channel      channelCmd      `cmd:"" help:"Open a Slack channel of an incident's own."`
 	Severity     severityCmd     `cmd:"" help:"Raise or lower an incident's severity."`
 	OnCall       onCallCmd       `cmd:"" name:"oncall" help:"Say who is on call, prove that somebody always is, and how it is shared."`
 	Override     overrideCmd     `cmd:"" help:"List, make and cancel overrides of schedules."`

@@ -83,7 +83,9 @@ func wireEscalation(cfg *config.Config, byReceiver map[string][]router.Target, o
 	for _, t := range cfg.Teams {
 		s.Teams[t.Name] = t.Users
 	}
+	s.Targets, s.Default = map[string][]escalation.Target{}, []string{cfg.Route.Receiver}
 	for _, r := range cfg.Receivers {
+		s.Targets[r.Name] = places(byReceiver[r.Name])
 		if r.EscalationPolicy != "" {
 			s.Receivers[r.Name] = r.EscalationPolicy
 		}
