@@ -69,6 +69,7 @@ func run(ctx context.Context, o options) error {
 		{"escalated-storm", escalatedStorm},
 		{"escalated-incidents", escalatedIncidents},
 		{"oncall", onCall},
+		{"clicks", clicks},
 	}
 	var errs []error
 	for _, s := range all {

@@ -105,7 +105,7 @@ func play(t *testing.T, o options, story func(t *testing.T, s *service)) {
 		}
 		s := &service{
 			t: t, o: o, began: o.at, path: filepath.Join(dir, "tocsin.db"),
-			slack:     slacktest.New(slacktest.WithAutoCreate(), slacktest.WithRequestLog(10_000)),
+			slack:     slacktest.New(slackLimits(o)...),
 			pagerduty: pagerdutytest.New(pagerdutytest.Config{}),
 			mail:      smtptest.New(smtptest.Config{}),
 		}
@@ -117,6 +117,15 @@ func play(t *testing.T, o options, story func(t *testing.T, s *service)) {
 		defer func() { s.halt() }()
 		story(t, s)
 	})
+}
+
+// slackLimits has Slack refuse what is faster than the rate that is kept.
+func slackLimits(o options) []slacktest.Option {
+	out := []slacktest.Option{slacktest.WithAutoCreate(), slacktest.WithRequestLog(10_000)}
+	if o.slackRate > 0 {
+		out = append(out, slacktest.WithRateLimit(o.slackRate, 1))
+	}
+	return out
 }
 
 func (s *service) targets() []notifiers.Target {

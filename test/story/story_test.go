@@ -3,6 +3,7 @@ package story
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/notifiers"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
@@ -88,19 +90,45 @@ func TestSlackDownForTenMinutesShowsTheFinalState(t *testing.T) {
 		assert.LessOrEqual(t, down, 40, "a dead provider is asked now and then, not by every incident")
 		s.pass(10 * time.Minute)
 		assert.LessOrEqual(t, s.slack.Calls("chat.postMessage")-down, 50)
-		assert.Zero(t, s.store.Stats().Lagging)
-		told := ""
-		for _, m := range s.slack.Messages("#incidents") {
-			told += m.Text + string(m.Blocks) + string(m.Attachments)
+		for _, r := range s.slack.Requests() {
+			assert.NotEqual(t, http.StatusTooManyRequests, r.Status, "%s at %s", r.Method, r.At)
 		}
+		assert.Zero(t, s.store.Stats().Lagging)
+		lines := shownLines(s.slack.Messages("#incidents"))
 		for _, inc := range s.live() {
-			assert.Contains(t, told, inc.ID)
+			assert.Equal(t, tocsin.Resolved, inc.State)
+			shown := lines[inc.ID]
+			require.NotEmpty(t, shown, "%s is told of", inc.ID)
+			for _, line := range shown {
+				assert.Contains(t, line, "✅", "%s shows its final state", inc.ID)
+			}
 		}
 		for _, p := range s.pagerduty.Incidents(routingKey) {
 			assert.Equal(t, "resolved", p.Status)
 		}
 	})
 }
+
+// shownLines are what a channel shows of each incident: its message, or its line
+// in a digest.
+func shownLines(messages []slacktest.Message) map[string][]string {
+	out := map[string][]string{}
+	for _, m := range messages {
+		text := strings.ReplaceAll(m.Text+"\n"+string(m.Blocks), `\n`, "\n")
+		if ids := incidentID.FindAllStringSubmatch(string(m.Attachments), -1); len(ids) > 0 {
+			out[ids[0][1]] = append(out[ids[0][1]], text)
+			continue
+		}
+		for line := range strings.SplitSeq(text, "\n") {
+			for _, id := range incidentID.FindAllStringSubmatch(line, -1) {
+				out[id[1]] = append(out[id[1]], line)
+			}
+		}
+	}
+	return out
+}
+
+var incidentID = regexp.MustCompile("`([a-z0-9]{6})`")
 
 func TestAnswerLostAfterSlackAccepted(t *testing.T) {
 	for _, lookup := range []bool{true, false} {
