@@ -98,9 +98,9 @@ type Check struct {
 	// stands for a parameter, inside of quotes.
 	PromQL string `yaml:"promql" example:"up{instance=\"{{node}}\"} == 0"`
 	// A command, as that of the remedy: exit code 0 means yes.
-	Command []string `yaml:"command" example:"[/usr/local/lib/tocsin/node-is-up, '{{node}}']"`
+	Command []string `yaml:"command" or:"or" example:"[/usr/local/lib/tocsin/node-is-up, '{{node}}']"`
 	// The SHA-256 of the command's file.
-	SHA256 string `yaml:"sha256" example:"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"`
+	SHA256 string `yaml:"sha256" or:"and" example:"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"`
 	// How long the answer may take to become yes; for verify alone.
 	Within Duration `yaml:"within" default:"1m" example:"2m"`
 	// How often it is asked; for verify alone.
@@ -138,9 +138,9 @@ type FleetAllowance struct {
 	// How many; 0: any number.
 	Runs int `yaml:"runs" default:"0" example:"3"`
 	// Or how many of a hundred, at least one. 0: any number.
-	Percent float64 `yaml:"percent" default:"0" example:"10"`
+	Percent float64 `yaml:"percent" default:"0" or:"or" example:"10"`
 	// How large the fleet is: an expression for Prometheus with one value.
-	Of string `yaml:"of" example:"count(up{job=\"node\"})"`
+	Of string `yaml:"of" or:"with" example:"count(up{job=\"node\"})"`
 	// In how long.
 	In Duration `yaml:"in" default:"1h" example:"6h"`
 }
