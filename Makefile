@@ -13,7 +13,7 @@ PKGS     ?= ./...
 FUZZTIME ?= 10s
 LINT     := $(BIN)/golangci-lint
 
-.PHONY: help run build test lint fuzz bench docs demo-once clean
+.PHONY: help run build test test-peers lint fuzz bench docs demo-once clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,14 @@ build: ## Build bin/tocsin.
 
 test: ## Run all tests, with the race detector where a C compiler is found.
 	go test $(RACE) -shuffle=on -timeout 10m $(PKGS)
+
+test-peers: build test/peers/node_modules/.package-lock.json ## Run Slack's and PagerDuty's own clients against Tocsin and its emulators; wants npm.
+	go build -o $(BIN)/peers-world ./test/peers/world
+	cd test/peers && npm test --silent
+
+test/peers/node_modules/.package-lock.json: test/peers/package-lock.json
+	cd test/peers && npm ci --no-fund --no-audit
+	@touch $@
 
 lint: $(LINT) ## Run the linter, as CI does.
 	$(LINT) run ./...

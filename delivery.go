@@ -29,8 +29,10 @@ type Delivery struct {
 	// Mention is what a message there mentions, as the provider writes it: the ID
 	// of a Slack user group.
 	Mention string `json:"mention,omitempty"`
-	// Calls counts how often the target is to be called, Called how often it
-	// was. A target that only shows things has 0 in both.
+	// Calls counts the calls that were asked for, and Called is the last of them
+	// that was made, or that is not to be made any more. A call that was asked for
+	// while an earlier one had no receipt is made with it, or after it. A target
+	// that only shows things has 0 in both.
 	Calls  uint32 `json:"calls,omitempty"`
 	Called uint32 `json:"called,omitempty"`
 	// Revision of the incident that the target shows; 0: nothing yet.
@@ -151,11 +153,16 @@ func (d *Delivery) Record(r Receipt, now time.Time) {
 		if was.State == Acknowledged {
 			d.Called = was.Called // what is acknowledged there called nobody
 		}
+		if r.State == Acknowledged && d.Called >= d.Calls {
+			d.Calls = d.Called + 1 // our acknowledgement may have met the end of another
+		}
 	}
 }
 
 // Call adds a delivery that calls somebody, or calls again where there is one
-// already: at once where it has been posted, and once only where it has not.
+// already: at once where it has been posted, and once only where it has not. Each
+// Call has a number of its own, so that the receipt of a call that was under way
+// does not count for one that was asked for since.
 func (i *Incident) Call(target, user, mention string, detail bool, now time.Time) *Delivery {
 	i.AddTarget(target, detail, now)
 	d := i.Delivery(target)
@@ -169,9 +176,7 @@ func (i *Incident) Call(target, user, mention string, detail bool, now time.Time
 	if mention != "" {
 		d.Mention = mention
 	}
-	if d.Calls <= d.Called {
-		d.Calls = d.Called + 1
-	}
+	d.Calls = max(d.Calls, d.Called) + 1
 	return d
 }
 
@@ -190,7 +195,7 @@ func (i *Incident) StopCalls(except ...string) []string {
 			d.Stopped = true
 			stopped = append(stopped, d.Target)
 		}
-		d.Calls = d.Called
+		d.Called = d.Calls
 	}
 	return stopped
 }

@@ -143,6 +143,7 @@ const (
 	ActAddResponder ActionKind = "add-responder"
 	ActNote         ActionKind = "note"
 	ActMerge        ActionKind = "merge"
+	ActUnmerge      ActionKind = "unmerge"
 	ActSeverity     ActionKind = "severity"
 	// ActUnacknowledge takes an acknowledgement back. Unless it is forced, a
 	// snooze stands.

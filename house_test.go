@@ -38,6 +38,7 @@ var homes = []struct {
 	{"os/exec", []string{"runbooks/remediation", "test/..."}, true},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}, false},
 	{"github.com/slack-go", []string{"notifiers/slack/..."}, false},
+	{"github.com/gorilla/websocket", []string{"notifiers/slack/socket", "notifiers/slack/slacktest"}, false},
 	{"github.com/PagerDuty", []string{"notifiers/pagerduty/..."}, false},
 	{"github.com/wneessen/go-mail", []string{"notifiers/email/..."}, false},
 	{"github.com/emersion", []string{"notifiers/email/smtptest"}, false},

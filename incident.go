@@ -112,6 +112,9 @@ type Incident struct {
 	// MergedInto is the incident that this one pages through; it comes back when
 	// that one is resolved before it.
 	MergedInto string `json:"mergedInto,omitempty"`
+	// MergedSeverity is the severity with which the other one took it on; what is
+	// more severe than that is still to be passed on.
+	MergedSeverity Severity `json:"mergedSeverity,omitempty"`
 	// Actions holds the IDs of the latest actions, so that each happens once.
 	Actions []string `json:"actions,omitempty"`
 
@@ -306,7 +309,10 @@ func (i *Incident) Merge(into, by, why string, now time.Time) (Event, bool) {
 	if into == "" {
 		kind = EventUnmerged
 	}
-	i.MergedInto = into
+	i.MergedInto, i.MergedSeverity = into, ""
+	if into != "" {
+		i.MergedSeverity = i.Severity
+	}
 	i.touch(now, true)
 	return i.Event(kind, by, why, now), true
 }

@@ -51,12 +51,22 @@ type StepProgress struct {
 	Note string `json:"note,omitempty"`
 }
 
-// Clone returns a copy that shares nothing; of nil it is nil.
+// Clone returns a copy whose steps can be changed; of nil it is nil. One without
+// steps is not copied, since incidents share it: With makes another one.
 func (p *Progress) Clone() *Progress {
-	if p == nil {
-		return nil
+	if p == nil || len(p.Steps) == 0 {
+		return p
 	}
 	return &Progress{Version: p.Version, Steps: slices.Clone(p.Steps)}
+}
+
+// With returns progress that has another step too, and leaves p, which may be nil, as
+// it is.
+func (p *Progress) With(s StepProgress) *Progress {
+	if p == nil {
+		return &Progress{Steps: []StepProgress{s}}
+	}
+	return &Progress{Version: p.Version, Steps: slices.Concat(p.Steps, []StepProgress{s})}
 }
 
 // Of returns the entry of a step, to read or to change, or nil.

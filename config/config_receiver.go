@@ -78,6 +78,10 @@ type PagerDuty struct {
 	// Priorities in PagerDuty that change an incident's severity here. Others are
 	// noted only.
 	Priorities []PagerDutyPriority `yaml:"priorities"`
+	// Tell the services of the receivers what was changed here, such as this
+	// configuration: PagerDuty shows it beside the incidents that follow, and pages
+	// nobody.
+	ChangeEvents bool `yaml:"change_events" default:"false" example:"true"`
 	// Events a minute and routing key. 0: no limit.
 	RateLimit float64 `yaml:"rate_limit" default:"100" example:"60"`
 	// How long one call may take.

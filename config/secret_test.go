@@ -128,7 +128,23 @@ func TestHash(t *testing.T) {
 		h := parse(src).Hash()
 		assert.NotContains(t, seen, h, src)
 		seen[h] = src
+		changed := config.Changed(base, parse(src))
+		assert.Equal(t, src != "\n"+minimal, len(changed) > 0, "%s: %v", src, changed)
 	}
+}
+
+func TestChanged(t *testing.T) {
+	t.Parallel()
+	parse := func(src string) *config.Config {
+		cfg, _, err := config.Parse("tocsin.yml", []byte(minimal+src))
+		require.NoError(t, err)
+		return cfg
+	}
+	base := parse("slack: {bot_token: xoxb-1}\nusers: [{name: ana, email: a@example.com}]")
+	assert.Empty(t, config.Changed(base, base))
+	assert.Empty(t, config.Changed(base, parse("# moved\nslack: {bot_token: xoxb-1}\n\nusers:\n  - {name: ana, email: a@example.com}")))
+	assert.Equal(t, []string{"slack", "users"}, config.Changed(base, parse("slack: {bot_token: xoxb-2}\nusers: []")))
+	assert.Equal(t, []string{"users"}, config.Changed(base, parse("slack: {bot_token: xoxb-1}\nusers: [{name: ana, email: b@example.com}]")))
 }
 
 func TestRestartNeeded(t *testing.T) {

@@ -25,9 +25,9 @@ func (d *desk) act(a tocsin.Action) error {
 	do, ok := map[tocsin.ActionKind]func(tocsin.Action) error{
 		tocsin.ActAcknowledge: d.acknowledge, tocsin.ActResolve: d.resolve, tocsin.ActSnooze: d.snooze,
 		tocsin.ActEscalate: d.escalate, tocsin.ActReassign: d.reassign, tocsin.ActAddResponder: d.addResponder,
-		tocsin.ActNote: d.note, tocsin.ActMerge: d.merge, tocsin.ActSeverity: d.grade,
+		tocsin.ActNote: d.note, tocsin.ActMerge: d.merge, tocsin.ActUnmerge: d.unmerge, tocsin.ActSeverity: d.grade,
 		tocsin.ActUnacknowledge: d.unacknowledge, tocsin.ActReopen: d.reopen, tocsin.ActSeen: d.seen,
-		tocsin.ActChannel: d.channel,
+		tocsin.ActChannel: d.channel, tocsin.ActStep: d.work,
 	}[a.Kind]
 	if !ok {
 		return tocsin.Invalid("action", "%q is not known", a.Kind)
@@ -48,7 +48,7 @@ func (d *desk) may(kind tocsin.ActionKind) error {
 	}, kind)
 	calls := kind == tocsin.ActEscalate || kind == tocsin.ActReassign || kind == tocsin.ActAddResponder
 	switch {
-	case !inc.Open() && !simple:
+	case !inc.Open() && !simple && kind != tocsin.ActStep:
 		return fmt.Errorf("%w: incident %s is resolved; only a note can be added", tocsin.ErrConflict, inc.ID)
 	case inc.Kind == tocsin.KindNotice && !simple:
 		return fmt.Errorf("%w: %s is a notice, which calls nobody; it can be acknowledged", tocsin.ErrConflict, inc.ID)
@@ -138,7 +138,7 @@ func (d *desk) stopFor(user string) {
 		del := &d.inc.Deliveries[n]
 		if del.User == user && del.Called < del.Calls {
 			del.Stopped = del.Stopped || del.Ref == ""
-			del.Calls = del.Called
+			del.Called = del.Calls
 		}
 	}
 }
@@ -193,49 +193,14 @@ func (d *desk) note(a tocsin.Action) error {
 	return nil
 }
 
-func (d *desk) merge(a tocsin.Action) error {
-	inc := d.inc
-	into := d.tx.Incident(a.Into)
-	for hops := 0; into != nil && into.MergedInto != "" && hops < 100; hops++ {
-		into = d.tx.Incident(into.MergedInto)
-	}
-	switch {
-	case into == nil:
-		return tocsin.Invalid("into", "incident %q does not exist", a.Into)
-	case into.Kind == tocsin.KindNotice:
-		return tocsin.Invalid("into", "%s is a notice, which pages nobody", into.ID)
-	case into.ID == inc.ID:
-		return tocsin.Invalid("into", "an incident cannot be merged into itself")
-	case !into.Open():
-		return fmt.Errorf("%w: incident %s is resolved; merge into one that is open", tocsin.ErrConflict, into.ID)
-	case into.Quiet():
-		return fmt.Errorf("%w: incident %s is silenced, inhibited or muted, and would page for neither", tocsin.ErrConflict, into.ID)
-	}
-	e, changed := inc.Merge(into.ID, a.By, fmt.Sprintf("merged into %s by %s: it pages for this one as long as it is open", into.ID, a.By), d.now)
-	if !changed {
-		return nil
-	}
-	d.add(e, true)
-	d.takeOn(into, a.By)
-	return nil
-}
-
-// takeOn has another incident page for this one: at least as urgently.
-func (d *desk) takeOn(into *tocsin.Incident, by string) {
-	o := &desk{rules: d.rules, lib: d.lib, tx: d.tx, inc: into, now: d.now, was: into.Deadline()}
-	into.Touch(d.now)
-	o.line(tocsin.EventMerged, by, "%s (%s) was merged into this one by %s", d.inc.ID, d.inc.Title, by)
-	o.add(into.Raise(d.inc.Severity, d.now))
-	o.settle()
-	d.tx.PutIncident(into)
-	d.events = append(d.events, o.events...)
-}
-
 func (d *desk) grade(a tocsin.Action) error {
 	if a.Severity.Rank() == 0 {
 		return tocsin.Invalid("severity", "%q; want critical, error, warning or info", a.Severity)
 	}
 	d.add(d.inc.Grade(a.Severity, a.By, d.now))
+	if unpassed(d.inc) {
+		d.passOn()
+	}
 	if d.inc.Escalation != nil && !d.high() {
 		d.relax()
 	}

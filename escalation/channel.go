@@ -2,6 +2,7 @@ package escalation
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -10,6 +11,10 @@ import (
 func (d *desk) channel(a tocsin.Action) error {
 	if !d.rules.spec.Channels.Ready {
 		return fmt.Errorf("%w: there is no Slack to open a channel in; set slack.bot_token_file", tocsin.ErrConflict)
+	}
+	if del := d.inc.Delivery(tocsin.IncidentChannel); del != nil && del.Failed {
+		del.Failed, del.Next, del.Since = false, time.Time{}, d.now // what forbade it may be mended
+		return nil
 	}
 	d.openChannel(a.By)
 	return nil

@@ -90,6 +90,8 @@ type desk struct {
 	now   time.Time
 	// was is the incident's deadline before the decision.
 	was time.Time
+	// runbook returns a runbook as it is now, or nil; nil: there are none.
+	runbook func(id string) *tocsin.Runbook
 
 	events []tocsin.Event
 	// called holds who was called in this decision, and how: steps that come

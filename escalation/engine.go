@@ -45,6 +45,9 @@ type Options struct {
 	Store Store
 	// Incidents are listed to count pages; nil: none are counted.
 	Incidents Lister
+	// Runbook returns the runbook of an ID as it is now, or nil; nil: steps are
+	// those of the runbooks that incidents opened with.
+	Runbook func(id string) *tocsin.Runbook
 	// Changed is told when overrides have changed; nil: nobody is.
 	Changed func()
 	// Now is the clock; nil: time.Now.
@@ -142,7 +145,7 @@ func (e *Engine) desk(tx tocsin.Tx, inc *tocsin.Incident, now time.Time) *desk {
 // Act does what a person asks for, once. The error is tocsin.ErrNotFound,
 // tocsin.ErrInvalid with the field, or tocsin.ErrConflict with what to confirm.
 func (e *Engine) Act(ctx context.Context, id string, a tocsin.Action) error {
-	now := e.o.Now()
+	now, runbook := e.o.Now(), e.runbooks()
 	var events []tocsin.Event
 	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		events = nil
@@ -151,6 +154,7 @@ func (e *Engine) Act(ctx context.Context, id string, a tocsin.Action) error {
 			return tocsin.ErrNotFound
 		}
 		d := e.desk(tx, inc, now)
+		d.runbook = runbook
 		if err := d.act(a); err != nil {
 			return err
 		}
@@ -282,6 +286,8 @@ func (e *Engine) lookAround(ctx context.Context, now time.Time) {
 	for _, inc := range merged {
 		if deserted(inc, open[inc.MergedInto]) != "" {
 			errs = append(errs, e.unmerge(ctx, inc.ID, now))
+		} else if unpassed(inc) {
+			errs = append(errs, e.passOn(ctx, inc.ID, now))
 		}
 	}
 	errs = append(errs, e.tidy(ctx, plans, now))
@@ -306,40 +312,6 @@ func (r *Rules) idle(inc *tocsin.Incident, now time.Time) bool {
 	}
 	return slices.ContainsFunc(esc.Runs, func(run tocsin.Run) bool { return run.Due.IsZero() || esc.High && run.Due.Sub(now) > r.longest }) ||
 		slices.ContainsFunc(esc.Responders, func(p tocsin.Responder) bool { return !p.Unreachable && hasFailed(inc, p.User) })
-}
-
-// deserted says why an incident does not page through another any more, which
-// may be nil; "": it does. One that is merged itself is judged by itself.
-func deserted(inc, into *tocsin.Incident) string {
-	switch {
-	case into == nil || !into.Open():
-		return inc.MergedInto + " is resolved and this one is not: it pages for itself again"
-	case into.MergedInto == "" && into.Quiet():
-		return inc.MergedInto + " pages nobody now: this one pages for itself again"
-	default:
-		return ""
-	}
-}
-
-// unmerge has an incident page for itself again, since the one that paged for it
-// does not.
-func (e *Engine) unmerge(ctx context.Context, id string, now time.Time) error {
-	return e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		inc := tx.Incident(id)
-		if inc == nil || inc.MergedInto == "" {
-			return nil
-		}
-		why := deserted(inc, tx.Incident(inc.MergedInto))
-		if why == "" {
-			return nil
-		}
-		d := e.desk(tx, inc, now)
-		d.add(inc.Merge("", "", why, now))
-		d.settle()
-		tx.PutIncident(inc)
-		tx.Append(d.events...)
-		return nil
-	})
 }
 
 func (e *Engine) raiseAlarm(ctx context.Context, id string, alarm Alarm, now time.Time) error {

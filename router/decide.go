@@ -13,8 +13,9 @@ type input struct {
 	ids   []tocsin.Key
 	seed  tocsin.Seed
 	now   time.Time
-	// runbook finds the ID of the runbook for an alert; "" where there is none.
-	runbook func(*tocsin.Alert) string
+	// runbooks may be nil; pins is not where they are not.
+	runbooks RunbookFinder
+	pins     *pins
 	// escalator may be nil.
 	escalator Escalator
 }
@@ -201,8 +202,8 @@ func (d *decision) open(a *tocsin.Alert, p placement) *work {
 		Route: p.routes[0].pos, Routes: p.keys, Receivers: p.receivers,
 		OpenedAt: d.in.now, ChangedAt: d.in.now,
 	}
-	if d.in.runbook != nil {
-		inc.Runbook = d.in.runbook(a)
+	if d.in.runbooks != nil {
+		d.in.pins.pin(d.tx, d.in.runbooks, inc, a)
 	}
 	return d.take(&work{inc: inc, isNew: true})
 }

@@ -24,11 +24,15 @@ type Store interface {
 	Alert(ctx context.Context, id tocsin.Key) (tocsin.AlertRecord, error)
 }
 
-// RunbookFinder finds the runbook for an alert, or nil. It is called inside
+// RunbookFinder finds the runbook for an alert. It is called inside
 // transactions: it must be quick, pure and never fail.
 type RunbookFinder interface {
 	// Find returns the runbook for an alert, or nil.
 	Find(a *tocsin.Alert) *tocsin.Runbook
+	// Version names what a runbook that Find returned says: a hash of its content
+	// and, behind "@", where it comes from, if that is known. Empty: the runbook is
+	// not kept.
+	Version(rb *tocsin.Runbook) string
 }
 
 // Escalator brings the escalation of an incident in line with its state, inside
@@ -62,6 +66,7 @@ type Router struct {
 	o        Options
 	rules    atomic.Pointer[Rules]
 	matchers matcherCache
+	pins     pins
 	redo     chan struct{}
 	metrics  *metrics
 	// silences is the set that was active when alerts were last decided again.
@@ -109,7 +114,7 @@ func (r *Router) again() {
 func (r *Router) Receive(ctx context.Context, batch tocsin.Batch) (tocsin.Outcome, error) {
 	in := input{
 		batch: batch, ids: make([]tocsin.Key, len(batch.Alerts)),
-		seed: tocsin.NewSeed(), now: r.o.Now(), runbook: r.runbookID, escalator: r.o.Escalator,
+		seed: tocsin.NewSeed(), now: r.o.Now(), runbooks: r.o.Runbooks, pins: &r.pins, escalator: r.o.Escalator,
 	}
 	for i := range batch.Alerts {
 		in.ids[i] = batch.Alerts[i].ID()
@@ -126,16 +131,6 @@ func (r *Router) Receive(ctx context.Context, batch tocsin.Batch) (tocsin.Outcom
 	}
 	r.metrics.count(len(batch.Alerts), out)
 	return out, nil
-}
-
-func (r *Router) runbookID(a *tocsin.Alert) string {
-	if r.o.Runbooks == nil {
-		return ""
-	}
-	if rb := r.o.Runbooks.Find(a); rb != nil {
-		return rb.ID
-	}
-	return ""
 }
 
 // PutSilence makes a silence, or changes the one of the same ID, and returns it

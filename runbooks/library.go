@@ -26,6 +26,8 @@ type Library struct {
 	byURL    map[string]*tocsin.Runbook // addresses; nil marks an ambiguous one
 	matchers []matched                  // most matchers first
 	docs     []*document
+	versions map[*tocsin.Runbook]string
+	commits  map[string]string // by folder; "" where it is no git checkout
 }
 
 // matched is a runbook that is found by matchers.
@@ -44,7 +46,7 @@ type matched struct {
 // mounts its configuration) and not for folders; names that begin with a dot are
 // passed over. Where two files yield the same ID the first stays.
 func Load(dirs []string) (*Library, []Problem, error) {
-	lib := &Library{}
+	lib := &Library{commits: map[string]string{}}
 	var problems []Problem
 	for _, dir := range dirs {
 		p, err := lib.loadDir(dir)
@@ -52,6 +54,7 @@ func Load(dirs []string) (*Library, []Problem, error) {
 			return nil, problems, fmt.Errorf("runbooks: %w: create the folder, or correct runbooks.dirs", err)
 		}
 		problems = append(problems, p...)
+		lib.commits[dir] = checkedOut(dir)
 	}
 	problems = append(problems, lib.index()...)
 	return lib, problems, nil
@@ -133,6 +136,7 @@ func (l *Library) index() []Problem {
 	l.byID = map[string]*tocsin.Runbook{}
 	l.byName = map[string]*tocsin.Runbook{}
 	l.byURL = map[string]*tocsin.Runbook{}
+	l.versions = map[*tocsin.Runbook]string{}
 	var problems []Problem
 	for _, d := range l.docs {
 		for i := range d.runbooks {
@@ -145,6 +149,7 @@ func (l *Library) index() []Problem {
 				continue
 			}
 			l.byID[rb.ID] = rb
+			l.versions[rb] = version(rb, l.commits[d.dir])
 			l.runbooks = append(l.runbooks, rb)
 			l.addNames(rb)
 			l.addMatchers(rb)

@@ -29,7 +29,7 @@ const (
 func actionKinds() []tocsin.ActionKind {
 	return []tocsin.ActionKind{
 		tocsin.ActAcknowledge, tocsin.ActResolve, tocsin.ActSnooze, tocsin.ActEscalate, tocsin.ActReassign,
-		tocsin.ActAddResponder, tocsin.ActNote, tocsin.ActMerge, tocsin.ActSeverity, tocsin.ActStep, tocsin.ActChannel,
+		tocsin.ActAddResponder, tocsin.ActNote, tocsin.ActMerge, tocsin.ActUnmerge, tocsin.ActSeverity, tocsin.ActStep, tocsin.ActChannel,
 	}
 }
 
@@ -152,7 +152,7 @@ func checkKind(a *tocsin.Action, id string, now time.Time) error {
 		case !a.Status.Known():
 			return invalid("status", "%q; want open, started, done or skipped", clip(string(a.Status)))
 		}
-	case tocsin.ActAcknowledge, tocsin.ActResolve, tocsin.ActChannel:
+	case tocsin.ActAcknowledge, tocsin.ActResolve, tocsin.ActUnmerge, tocsin.ActChannel:
 	}
 	return nil
 }

@@ -76,6 +76,7 @@ func TestActionsOfEveryKind(t *testing.T) {
 		`add-responder {"user":"bo","text":"help"}`:                 {User: "bo", Text: "help"},
 		`note {"text":"line one\nline two"}`:                        {Text: "line one\nline two"},
 		`merge {"into":"abc123"}`:                                   {Into: "abc123"},
+		`unmerge`:                                                   {},
 		`severity {"severity":"info"}`:                              {Severity: tocsin.Info},
 		`channel {}`:                                                {},
 		`step {"runbookStep":"3","status":"done","via":"terminal"}`: {RunbookStep: "3", Status: tocsin.StepDone, Via: "terminal"},

@@ -158,7 +158,10 @@ type detail struct {
 	Incident *tocsin.Incident     `json:"incident"`
 	Alerts   []tocsin.AlertRecord `json:"alerts"`
 	Timeline []tocsin.Event       `json:"timeline"`
-	Runbook  *tocsin.Runbook      `json:"runbook"`
+	// Runbook as it is now; where it is gone, as it was when the incident opened.
+	Runbook *tocsin.Runbook `json:"runbook"`
+	// Progress is how each of its steps stands.
+	Progress []tocsin.StepView `json:"progress"`
 	// Ahead is what happens if nobody answers, the next first.
 	Ahead []tocsin.Ahead `json:"ahead"`
 }
@@ -183,9 +186,10 @@ func (s *Server) detail(c echo.Context, id string, w window) (detail, error) {
 		return detail{}, err
 	}
 	d.Alerts, d.Timeline = orEmpty(d.Alerts), orEmpty(d.Timeline)
-	if inc.Runbook != "" {
-		d.Runbook = s.filled(s.deps.Runbooks.Get(inc.Runbook), d.Alerts)
+	if d.Runbook, d.Progress, err = s.progress(ctx, inc); err != nil {
+		return detail{}, err
 	}
+	d.Runbook = s.filled(d.Runbook, d.Alerts)
 	if s.deps.Ahead != nil {
 		d.Ahead = s.deps.Ahead(inc)
 	}

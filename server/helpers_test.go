@@ -97,10 +97,11 @@ type reader struct {
 		alerts   []tocsin.AlertRecord
 		events   []tocsin.Event
 	}
-	filter tocsin.Filter
-	limits [2]int
-	after  uint64
-	err    error
+	documents map[string][]tocsin.Document
+	filter    tocsin.Filter
+	limits    [2]int
+	after     uint64
+	err       error
 }
 
 func (r *reader) Get(_ context.Context, id string) (*tocsin.Incident, error) {
@@ -131,8 +132,8 @@ func (r *reader) Timeline(_ context.Context, _ string, after uint64, limit int) 
 	return r.detail.events, r.err
 }
 
-func (r *reader) Documents(context.Context, string) ([]tocsin.Document, uint64, error) {
-	return nil, 0, r.err
+func (r *reader) Documents(_ context.Context, kind string) ([]tocsin.Document, uint64, error) {
+	return r.documents[kind], 0, r.err
 }
 
 // library is a map of runbooks.

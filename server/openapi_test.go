@@ -307,6 +307,7 @@ func TestOpenAPIMatchesTheTypes(t *testing.T) {
 		"Incident": tocsin.Incident{}, "Delivery": tocsin.Delivery{}, "Event": tocsin.Event{}, "AlertRecord": tocsin.AlertRecord{},
 		"AlertState": tocsin.AlertState{}, "Suppression": tocsin.Suppression{}, "Silence": tocsin.Silence{}, "Runbook": tocsin.Runbook{},
 		"Escalation": tocsin.Escalation{}, "Run": tocsin.Run{}, "ContactCall": tocsin.Call{}, "Responder": tocsin.Responder{},
+		"Progress": tocsin.Progress{}, "StepProgress": tocsin.StepProgress{}, "StepView": tocsin.StepView{}, "WorkStep": tocsin.Action{},
 		"Ahead": tocsin.Ahead{}, "Schedule": tocsin.ScheduleInfo{}, "Shift": tocsin.Shift{}, "Uncovered": tocsin.Uncovered{},
 		"Share": tocsin.Share{}, "Override": tocsin.Override{}, "NewOverride": tocsin.Override{},
 		"Acknowledge": tocsin.Action{}, "Resolve": tocsin.Action{}, "Snooze": tocsin.Action{}, "Escalate": tocsin.Action{},

@@ -36,7 +36,7 @@ func newPages() (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := template.New("").Funcs(template.FuncMap{"show": show, "when": when, "age": age, "href": href, "segment": segment})
+	t := template.New("").Funcs(template.FuncMap{"show": show, "when": when, "age": age, "href": href, "segment": segment, "tick": tick})
 	if t, err = t.ParseFS(pageFiles, "pages/*.html"); err != nil {
 		return nil, err
 	}
@@ -65,6 +65,20 @@ func show(v any) string {
 		}
 	}
 	return b.String()
+}
+
+// tick is the mark in front of a step.
+func tick(s tocsin.StepStatus) string {
+	switch s {
+	case tocsin.StepDone:
+		return "☑"
+	case tocsin.StepSkipped:
+		return "☒"
+	case tocsin.StepStarted:
+		return "◩"
+	default:
+		return "☐"
+	}
 }
 
 func when(t time.Time) string {

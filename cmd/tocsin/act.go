@@ -317,6 +317,20 @@ func (c *mergeCmd) Run(ctx context.Context, e *env) error {
 	return c.act(ctx, e, c.ID, tocsin.Action{Kind: tocsin.ActMerge, Into: c.Into, Text: c.Note})
 }
 
+type unmergeCmd struct {
+	ID   string `arg:"" help:"The incident that was merged into another one."`
+	Note string `help:"Why; it is written on the timeline."`
+	actFlags
+}
+
+// Help is shown by --help.
+func (unmergeCmd) Help() string { return "Example: tocsin unmerge k7f3q9 --note \"another cause\"" }
+
+// Run takes a merge back.
+func (c *unmergeCmd) Run(ctx context.Context, e *env) error {
+	return c.act(ctx, e, c.ID, tocsin.Action{Kind: tocsin.ActUnmerge, Text: c.Note})
+}
+
 type severityCmd struct {
 	ID       string `arg:"" help:"The incident."`
 	Severity string `arg:"" enum:"critical,error,warning,info" help:"What it is from now on: ${enum}."`

@@ -59,6 +59,7 @@ type App struct {
 	doors      *doors
 	clicks     *clicks
 	webhooks   *callback.Handler
+	changes    *changes
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
@@ -90,7 +91,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	if err != nil {
 		return nil, err
 	}
-	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), events: make(chan struct{}, 1)}
+	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), clicks: &clicks{}, events: make(chan struct{}, 1)}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -116,7 +117,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	if err = a.openOnCall(ctx, cfg, p); err != nil {
 		return nil, err
 	}
-	if a.dispatcher, err = notifiers.New(p.targets, notifiers.Options{
+	if a.dispatcher, err = notifiers.New(a.targets(cfg, p), notifiers.Options{
 		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL, Ahead: a.engine.Ahead,
 		Timeout: 15 * time.Second, DigestAfter: digestAfter(cfg),
 		Logger: log.With("component", "notifiers"), Registerer: a.registry,
@@ -265,9 +266,10 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.feeds.Run(work) })
 	g.Go(func() error { return a.watch.Run(work) })
 	a.doors.run(work, &g)
-	g.Go(func() error { return a.clicks.learn(work) })
+	a.clicks.run(work, &g)
 	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
 	g.Go(func() error { return a.purge(work) })
+	g.Go(func() error { return a.changes.run(work) })
 	for _, kind := range kinds {
 		g.Go(func() error { return a.stream.Consume(work, kind, a.dispatcher.Handle) })
 	}
@@ -295,7 +297,7 @@ func (a *App) purge(ctx context.Context) error {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
-		if _, err := a.store.Purge(ctx, time.Now()); err != nil && ctx.Err() == nil {
+		if err := a.dropOld(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			a.log.Warn("old incidents could not be dropped; tried again in an hour", "error", err)
 		}
 		select {
@@ -371,10 +373,11 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.router.SetRules(p.rules)
 	a.doors.set(cfg)
 	a.clicks.client.Store(p.slack)
-	a.webhooks.Set(wireWebhooks(cfg))
+	a.setPagerDuty(cfg)
 	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))
 	a.follow(cfg, p, d)
-	return a.dispatcher.SetTargets(ctx, p.targets)
+	a.reloaded(ctx, old, cfg)
+	return a.dispatcher.SetTargets(ctx, a.targets(cfg, p))
 }
 
 func logProblems(log *slog.Logger, problems []runbooks.Problem) {

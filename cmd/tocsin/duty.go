@@ -27,11 +27,13 @@ func (a *App) openOnCall(_ context.Context, cfg *config.Config, p parts) (err er
 	}
 	a.files = d.files
 	if a.engine, err = escalation.NewEngine(d.rules, escalation.Options{
-		Store: a.store, Incidents: a.store, Changed: a.rosterChanged, Logger: log, Registerer: a.registry,
+		Store: a.store, Incidents: a.store, Runbook: a.shelf.Get, Changed: a.rosterChanged, Logger: log, Registerer: a.registry,
 	}); err != nil {
 		return err
 	}
-	a.watch, err = watch.New(wirePlan(cfg, p, d.rules), watch.Options{Store: a.store, Roster: a.engine, Logger: log, Registerer: a.registry})
+	a.watch, err = watch.New(wirePlan(cfg, p, d.rules), watch.Options{
+		Store: a.store, Roster: a.engine, Runbook: a.shelf.Get, Logger: log, Registerer: a.registry,
+	})
 	return err
 }
 

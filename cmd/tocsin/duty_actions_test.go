@@ -135,6 +135,20 @@ func TestDutyMerge(t *testing.T) {
 	assert.Equal(t, http.StatusBadRequest, code)
 }
 
+func TestDutyUnmerge(t *testing.T) {
+	t.Parallel()
+	d := newDuty(t).with(dutyPeople, dutyPrimary, dutyChannel)
+	cause, symptom := d.open("SwitchDown", "critical"), d.open("NodeDown", "critical")
+	d.shows("U0ANA", symptom, "Triggered: NodeDown a")
+	runCLI(t, 0, "merge", symptom, "--into", cause, "--by", "ana", "--server.url", d.url)
+	out := runCLI(t, 0, "unmerge", symptom, "--by", "ana", "--note", "another cause", "--server.url", d.url)
+	assert.Contains(t, out, symptom)
+	assert.Empty(t, d.incident(symptom).MergedInto)
+	d.shows("#incidents", symptom, "no longer merged into "+cause+", says ana", "another cause")
+	d.shows("#incidents", cause, symptom+" (NodeDown a) is no longer merged into this one")
+	assert.Contains(t, d.timeline(symptom), "calling ana again (2) by Slack")
+}
+
 // TestDutyWhatWasMergedIsResolvedEverywhere: PagerDuty was told of it before.
 func TestDutyWhatWasMergedIsResolvedEverywhere(t *testing.T) {
 	t.Parallel()

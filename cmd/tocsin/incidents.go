@@ -28,6 +28,7 @@ type incidentDetail struct {
 	Alerts   []tocsin.AlertRecord `json:"alerts"`
 	Timeline []tocsin.Event       `json:"timeline"`
 	Runbook  *tocsin.Runbook      `json:"runbook"`
+	Progress []tocsin.StepView    `json:"progress"`
 	Ahead    []tocsin.Ahead       `json:"ahead,omitempty"`
 }
 
@@ -112,7 +113,7 @@ func printIncident(w io.Writer, d incidentDetail, now time.Time) {
 	}
 	if d.Runbook != nil {
 		fmt.Fprintln(w)
-		printRunbook(w, d.Runbook)
+		printWork(w, d.Runbook, d.Progress)
 	}
 }
 

@@ -44,12 +44,14 @@ type cli struct {
 	AddResponder addResponderCmd `cmd:"" help:"Call somebody to help with an incident."`
 	Note         noteCmd         `cmd:"" help:"Write a note on an incident's timeline."`
 	Merge        mergeCmd        `cmd:"" help:"Let another incident page for this one."`
+	Unmerge      unmergeCmd      `cmd:"" help:"Take a merge back: the incident pages for itself again."`
 	Channel      channelCmd      `cmd:"" help:"Open a Slack channel of an incident's own."`
 	Severity     severityCmd     `cmd:"" help:"Raise or lower an incident's severity."`
 	OnCall       onCallCmd       `cmd:"" name:"oncall" help:"Say who is on call, prove that somebody always is, and how it is shared."`
 	Override     overrideCmd     `cmd:"" help:"List, make and cancel overrides of schedules."`
 	Swap         swapCmd         `cmd:"" help:"Ask somebody to take a shift; accept or decline."`
 	TimeOff      timeOffCmd      `cmd:"" name:"timeoff" help:"List and make time off."`
+	Slack        slackCmd        `cmd:"" help:"Make the Slack app's manifest, and check what the app may do."`
 	PagerDuty    pagerdutyCmd    `cmd:"" name:"pagerduty" help:"Check what PagerDuty takes and sends."`
 	Silence      silenceCmd      `cmd:"" help:"List, make and end silences."`
 	Backup       backupCmd       `cmd:"" help:"Write a hot backup of a running server's store to a file."`

@@ -10,9 +10,11 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/callback"
 )
 
-// openPagerDuty makes PagerDuty's way in. Without a secret every webhook is
-// answered with 503.
+// openPagerDuty makes PagerDuty's way in, and what tells it of changes. Without a
+// secret every webhook is answered with 503.
 func (a *App) openPagerDuty(cfg *config.Config) error {
+	a.changes = newChanges(a.log.With("component", "pagerduty"), a.registry)
+	a.changes.set(cfg)
 	deps := callback.Deps{
 		Actions: a.engine, Incidents: a.store, Live: a.store.Live, Who: a.whoInPagerDuty,
 		Logger: a.log.With("component", "pagerduty"), Registerer: a.registry,
@@ -23,6 +25,12 @@ func (a *App) openPagerDuty(cfg *config.Config) error {
 	var err error
 	a.webhooks, err = callback.New(wireWebhooks(cfg), deps)
 	return err
+}
+
+// setPagerDuty puts what openPagerDuty made under another configuration.
+func (a *App) setPagerDuty(cfg *config.Config) {
+	a.webhooks.Set(wireWebhooks(cfg))
+	a.changes.set(cfg)
 }
 
 func wireWebhooks(cfg *config.Config) callback.Config {

@@ -16,6 +16,7 @@ import (
 type runbooksCmd struct {
 	List runbooksListCmd `cmd:"" help:"List runbooks and the alerts they are for."`
 	Show runbooksShowCmd `cmd:"" help:"Show the runbook for an alert."`
+	Step runbooksStepCmd `cmd:"" help:"Say where a step of an incident's runbook stands."`
 	Lint runbooksLintCmd `cmd:"" help:"Find what is wrong with runbooks; exit 1 on an error."`
 }
 
@@ -105,13 +106,17 @@ func printRunbook(w io.Writer, rb *tocsin.Runbook) {
 			}
 		}
 		fmt.Fprintf(w, "  %s%2d. %s\n", strings.Repeat("   ", s.Depth), i+1, printable(s.Text))
-		for _, cmd := range s.Commands {
-			for line := range strings.Lines(cmd.Text) {
-				fmt.Fprintf(w, "        %s\n", printable(strings.TrimRight(line, "\n")))
-			}
-			if len(cmd.Unfilled) > 0 {
-				fmt.Fprintf(w, "        (fill in: %s)\n", printable(strings.Join(cmd.Unfilled, ", ")))
-			}
+		printCommands(w, s.Commands)
+	}
+}
+
+func printCommands(w io.Writer, commands []tocsin.Command) {
+	for _, cmd := range commands {
+		for line := range strings.Lines(cmd.Text) {
+			fmt.Fprintf(w, "        %s\n", printable(strings.TrimRight(line, "\n")))
+		}
+		if len(cmd.Unfilled) > 0 {
+			fmt.Fprintf(w, "        (fill in: %s)\n", printable(strings.Join(cmd.Unfilled, ", ")))
 		}
 	}
 }

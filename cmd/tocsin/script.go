@@ -59,7 +59,7 @@ func called(name, user string) func(*stage) bool {
 			return false
 		}
 		d := inc.Delivery(slackKey(user))
-		return d != nil && d.Called > 0
+		return d != nil && d.Called > 0 && !d.Stopped
 	}
 }
 
@@ -183,7 +183,7 @@ func both(a, b func(*stage) bool) func(*stage) bool {
 func (s *stage) toldOf(user string) int {
 	n := 0
 	s.app.store.Live(func(inc *tocsin.Incident) bool {
-		if d := inc.Delivery(slackKey(user)); d != nil && d.Called > 0 {
+		if d := inc.Delivery(slackKey(user)); d != nil && d.Called > 0 && !d.Stopped {
 			n++
 		}
 		return true

@@ -185,7 +185,7 @@ func wireSlack(cfg *config.Config) *slack.Client {
 	return slack.New(slack.Config{
 		Token: cfg.Slack.BotToken.Reveal(), APIURL: cfg.Slack.APIURL,
 		Timeout: time.Duration(cfg.Slack.Timeout), Lookup: cfg.Slack.Lookup,
-		Buttons: !cfg.Slack.SigningSecret.IsZero(),
+		Buttons: clickable(cfg),
 	})
 }
 
@@ -193,7 +193,7 @@ func wireSlack(cfg *config.Config) *slack.Client {
 // the channel's history.
 const slackSettles = 2 * time.Second
 
-func slackTarget(cfg *config.Config, c *slack.Channel, key string) notifiers.Target {
+func slackTarget(cfg *config.Config, c notifiers.Notifier, key string) notifiers.Target {
 	t := notifiers.Target{
 		Key: key, Notifier: c, Provider: "slack",
 		PerSecond: cfg.Slack.RateLimit, Thread: true,

@@ -78,7 +78,7 @@ func wireEscalation(cfg *config.Config, byReceiver map[string][]router.Target, o
 		Alarm: escalation.Alarm{After: time.Duration(cfg.Alarm.After), Targets: places(byReceiver[cfg.Alarm.Receiver])},
 	}
 	if !cfg.Slack.BotToken.IsZero() {
-		s.Channels = escalation.Channels{Severities: cfg.Slack.IncidentChannels.Severities} // Ready: with the target
+		s.Channels = escalation.Channels{Ready: true, Severities: cfg.Slack.IncidentChannels.Severities}
 	}
 	for _, t := range cfg.Teams {
 		s.Teams[t.Name] = t.Users

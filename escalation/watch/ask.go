@@ -44,5 +44,5 @@ func (w *Watch) Brief(ctx context.Context, schedule string) (string, error) {
 	if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {
 		return "", err
 	}
-	return head.String() + brief(openOf(w.o.Store), silences, now, to), nil
+	return head.String() + brief(openOf(w.o.Store), silences, w.progress(ctx), now, to), nil
 }

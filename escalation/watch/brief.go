@@ -15,13 +15,16 @@ const maxBrief = 10
 
 // brief is what the next one on call should know: what is open, what somebody
 // has taken and still fires, which snoozes end in the shift, and what is
-// silenced until when.
-func brief(open []*tocsin.Incident, silences []tocsin.Silence, from, to time.Time) string {
+// silenced until when. progress says how far people are with an incident's runbook.
+func brief(open []*tocsin.Incident, silences []tocsin.Silence, progress func(*tocsin.Incident) string, from, to time.Time) string {
 	var triggered, held, snoozed, quiet []string
 	for _, inc := range open {
 		line := fmt.Sprintf("%s %s %s (%s)", inc.ID, inc.Severity, inc.Title, age(from.Sub(inc.OpenedAt)))
 		if inc.Runbook != "" {
 			line += ", runbook " + inc.Runbook
+			if far := progress(inc); far != "" {
+				line += " (" + far + ")"
+			}
 		}
 		switch e := inc.Escalation; {
 		case e != nil && !e.SnoozedUntil.IsZero():

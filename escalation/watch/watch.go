@@ -36,6 +36,9 @@ const (
 type Options struct {
 	Store  Store
 	Roster Roster
+	// Runbook returns the runbook of an ID as it is now, or nil; nil: briefs tell
+	// of the runbooks that incidents opened with.
+	Runbook func(id string) *tocsin.Runbook
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Logger may be nil, as may the Registerer.
@@ -205,7 +208,7 @@ func (w *Watch) turned(ctx context.Context, s *Schedule, was, is *told, sh tocsi
 	if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {
 		return nil, err
 	}
-	return t.notices(s, brief(openOf(w.o.Store), silences, now, sh.To)), nil
+	return t.notices(s, brief(openOf(w.o.Store), silences, w.progress(ctx), now, sh.To)), nil
 }
 
 // same reports whether nothing is worth writing.

@@ -1,10 +1,13 @@
 package pagerduty
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	pd "github.com/PagerDuty/go-pagerduty"
@@ -12,28 +15,36 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 )
 
+// maxDetails is how many details a change has.
+const maxDetails = 32
+
+// Change is something that was changed, which may explain the incidents that
+// follow. It holds no secret.
+type Change struct {
+	// Summary says what, in a line; cut to 1024 characters.
+	Summary string
+	// At is when; zero: now.
+	At time.Time
+	// Source is the machine that it happened on; empty: Config.Client.
+	Source string
+	// URL is a page about it; one that is no http or https address is left out.
+	URL string
+	// Details are 32 at most, each cut to 255 characters.
+	Details map[string]string
+}
+
 // SendChange tells the service of a change, which pages nobody: PagerDuty shows
 // it beside the incidents that follow
-// (https://developer.pagerduty.com/docs/events-api-v2/send-change-events). The
-// summary is cut to 1024 characters. Doing it again shows it twice. Errors are
-// those of Deliver.
-func (p *Notifier) SendChange(ctx context.Context, summary string, details map[string]string) error {
+// (https://developer.pagerduty.com/docs/events-api-v2/send-change-events).
+// Doing it again shows it twice. Errors are those of Deliver.
+func (p *Notifier) SendChange(ctx context.Context, c Change) error {
 	if p.key == "" {
 		return tocsin.Permanent(errors.New("no PagerDuty routing key: set routing_key or routing_key_file of this receiver"))
 	}
-	text := clip(cleanLine(head(summary, maxSummary)), maxSummary)
-	if text == "" {
-		return tocsin.Permanent(errors.New("a change needs a summary"))
-	}
 	now := time.Now()
-	ev := pd.ChangeEvent{RoutingKey: p.key, Payload: pd.ChangeEventPayload{Summary: text, Source: p.sender, Timestamp: instant(now)}}
-	for k, v := range details {
-		if ev.Payload.CustomDetails == nil {
-			ev.Payload.CustomDetails = map[string]any{}
-		}
-		if len(ev.Payload.CustomDetails) < 32 {
-			ev.Payload.CustomDetails[line(k)] = paragraph(v, maxField)
-		}
+	ev := p.change(&c, now)
+	if ev.Payload.Summary == "" {
+		return tocsin.Permanent(errors.New("a change needs a summary"))
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
@@ -49,6 +60,25 @@ func (p *Notifier) SendChange(ctx context.Context, summary string, details map[s
 	}
 	a.body = []byte(p.redact(string(a.body)))
 	return a.classify(now)
+}
+
+func (p *Notifier) change(c *Change, now time.Time) pd.ChangeEvent {
+	ev := pd.ChangeEvent{RoutingKey: p.key, Payload: pd.ChangeEventPayload{
+		Summary: clip(cleanLine(head(c.Summary, maxSummary)), maxSummary),
+		Source:  cmp.Or(line(c.Source), p.sender), Timestamp: cmp.Or(instant(c.At), instant(now)),
+	}}
+	for _, k := range slices.Sorted(maps.Keys(c.Details)) {
+		if ev.Payload.CustomDetails == nil {
+			ev.Payload.CustomDetails = map[string]any{}
+		}
+		if len(ev.Payload.CustomDetails) < maxDetails {
+			ev.Payload.CustomDetails[line(k)] = paragraph(c.Details[k], maxField)
+		}
+	}
+	if href := webURL(c.URL); href != "" {
+		ev.Links = []pd.ChangeEventLink{{Href: href, Text: p.sender}}
+	}
+	return ev
 }
 
 // Test sends an event of no consequence: a trigger and a resolve at once, with a

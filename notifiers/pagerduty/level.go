@@ -41,6 +41,10 @@ type step struct {
 // The same is done where the acknowledgement that was to follow a trigger did
 // not come to it: what was there before is not certain then.
 //
+// Somebody who was asked for by name is called about what somebody else has
+// acknowledged, and the person's own service goes on calling until the person has
+// answered, here or there, or the incident is resolved.
+//
 // To call again about an incident that is triggered there too is PagerDuty's own
 // work; it is triggered again all the same: that adds to its log, or, where
 // somebody has resolved it in PagerDuty alone, opens a new one.
@@ -79,12 +83,13 @@ func next(n *tocsin.Notice) step {
 		return told
 	case d.State == tocsin.Resolved:
 		return trigger(n, unsure, "triggered again in PagerDuty")
-	case d.State == tocsin.Triggered && d.More && i.State == tocsin.Triggered && n.Call,
-		d.State == tocsin.Acknowledged && i.State == tocsin.Triggered && n.Call:
+	case n.Call && still(n, unsure):
 		return renew(told)
 	case i.Severity.Rank() > d.Severity.Rank():
 		return trigger(n, unsure, "told PagerDuty that the severity is "+string(i.Severity))
-	case i.State == tocsin.Acknowledged:
+	case asked(n) && d.State == tocsin.Triggered && !n.Call:
+		return told
+	case i.State == tocsin.Acknowledged && !(asked(n) && n.Call):
 		return acknowledge(n, told, unsure)
 	case d.State == tocsin.Acknowledged && (unsure || d.Revision < i.StateRevision):
 		return trigger(n, unsure, "told PagerDuty, where the incident stays acknowledged and notifies nobody")
@@ -94,6 +99,30 @@ func next(n *tocsin.Notice) step {
 		return trigger(n, unsure, "triggered in PagerDuty")
 	default:
 		return told
+	}
+}
+
+// asked reports whether the target calls somebody who was asked for by name and
+// has not answered: that somebody else has acknowledged the incident is no answer.
+func asked(n *tocsin.Notice) bool {
+	i, d := n.Incident, &n.Delivery
+	if i.State != tocsin.Acknowledged || i.Escalation == nil || d.User == "" || d.User == i.AcknowledgedBy {
+		return false
+	}
+	r := i.Escalation.Responder(d.User)
+	return r != nil && r.Asked && r.Acknowledged.IsZero()
+}
+
+// still reports whether what is there in PagerDuty may notify nobody, though it is
+// to call.
+func still(n *tocsin.Notice, unsure bool) bool {
+	switch d := &n.Delivery; {
+	case n.Incident.State == tocsin.Triggered:
+		return d.State == tocsin.Acknowledged || d.State == tocsin.Triggered && d.More
+	case !asked(n):
+		return false
+	default: // what is not known may be an acknowledgement
+		return d.State == tocsin.Acknowledged || d.State == tocsin.Triggered && (d.More || unsure)
 	}
 }
 
@@ -129,7 +158,7 @@ func trigger(n *tocsin.Notice, unsure bool, text string) step {
 	if n.Delivery.State == tocsin.Acknowledged && !unsure {
 		s.state = tocsin.Acknowledged
 	}
-	s.more = n.Incident.State == tocsin.Acknowledged && s.state != tocsin.Acknowledged
+	s.more = n.Incident.State == tocsin.Acknowledged && s.state != tocsin.Acknowledged && !asked(n)
 	return s
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -95,19 +96,27 @@ func TestSendChange(t *testing.T) {
 	t.Parallel()
 	s := pagerdutytest.New(pagerdutytest.Config{KeepBodies: true})
 	p := pagerduty.New(pagerduty.Config{RoutingKey: routingKey, Transport: s.Transport()})
-	require.NoError(t, p.SendChange(t.Context(), "configuration\nreloaded "+strings.Repeat("é", 2000), map[string]string{"file": "tocsin.yml"}))
+	require.NoError(t, p.SendChange(t.Context(), pagerduty.Change{
+		Summary: "configuration\nreloaded " + strings.Repeat("é", 2000), Source: "host-1", At: time.Date(2026, 11, 22, 4, 0, 0, 0, time.UTC),
+		URL: "https://tocsin.example.com/", Details: map[string]string{"file": "tocsin.yml"},
+	}))
 	events := s.Events()
 	require.Len(t, events, 1)
 	assert.True(t, events[0].Change)
 	assert.Contains(t, string(events[0].Body), `"custom_details":{"file":"tocsin.yml"}`)
+	assert.Contains(t, string(events[0].Body), `"source":"host-1","timestamp":"2026-11-22T04:00:00.000Z"`)
+	assert.Contains(t, string(events[0].Body), `"links":[{"href":"https://tocsin.example.com/","text":"Tocsin"}]`)
 	assert.Empty(t, s.Violations())
 
-	require.ErrorContains(t, p.SendChange(t.Context(), " ", nil), "summary")
-	err := pagerduty.New(pagerduty.Config{RoutingKey: "short", Transport: s.Transport()}).SendChange(t.Context(), "x", nil)
+	require.ErrorContains(t, p.SendChange(t.Context(), pagerduty.Change{Summary: " "}), "summary")
+	x := pagerduty.Change{Summary: "x", URL: "javascript:alert(1)"}
+	require.NoError(t, p.SendChange(t.Context(), x))
+	assert.NotContains(t, string(s.Events()[1].Body), "javascript")
+	err := pagerduty.New(pagerduty.Config{RoutingKey: "short", Transport: s.Transport()}).SendChange(t.Context(), x)
 	require.ErrorContains(t, err, "check the routing key")
 	assert.True(t, tocsin.IsPermanent(err))
 	s.Fail(pagerdutytest.Fault{Status: http.StatusTooManyRequests, Times: 1})
-	_, limited := tocsin.RetryDelay(p.SendChange(t.Context(), "x", nil))
+	_, limited := tocsin.RetryDelay(p.SendChange(t.Context(), x))
 	assert.True(t, limited)
 }
 

@@ -74,12 +74,16 @@ type control struct {
 	Style       string      `json:"style,omitzero"`
 	Placeholder *textObject `json:"placeholder,omitzero"`
 	Options     []option    `json:"options,omitzero"`
-	Confirm     *confirm    `json:"confirm,omitzero"`
+	// InitialOptions are those of Options that are ticked.
+	InitialOptions []option `json:"initial_options,omitzero"`
+	Confirm        *confirm `json:"confirm,omitzero"`
 }
 
 type option struct {
 	Text  textObject `json:"text"`
 	Value string     `json:"value"`
+	// Description is for check boxes alone.
+	Description *textObject `json:"description,omitzero"`
 }
 
 type confirm struct {
@@ -106,7 +110,7 @@ func menu(kind, id, placeholder, incident string, choices ...string) control {
 		c.Placeholder = &t
 	}
 	for n := 0; n+1 < len(choices); n += 2 {
-		c.Options = append(c.Options, option{label(choices[n+1]), incident + ":" + choices[n]})
+		c.Options = append(c.Options, option{Text: label(choices[n+1]), Value: incident + ":" + choices[n]})
 	}
 	return c
 }

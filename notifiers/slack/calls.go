@@ -3,6 +3,7 @@ package slack
 import (
 	"context"
 	"net/url"
+	"strings"
 
 	slackgo "github.com/slack-go/slack"
 )
@@ -50,8 +51,10 @@ func (f *form) options(endpoint string) []slackgo.MsgOption {
 		// These keep Slack from finding names and links in the text; chat.update
 		// would otherwise go back to looking for them.
 		slackgo.MsgOptionParse(false), slackgo.MsgOptionLinkNames(false),
-		slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl(),
 	)
+	if strings.HasSuffix(endpoint, methodPost) { // the others have no such arguments
+		out = append(out, slackgo.MsgOptionDisableLinkUnfurl(), slackgo.MsgOptionDisableMediaUnfurl())
+	}
 	if f.threadTS != "" {
 		out = append(out, slackgo.MsgOptionTS(f.threadTS))
 	}

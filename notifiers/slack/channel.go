@@ -17,6 +17,8 @@ type Channel struct {
 	client *Client
 	name   string
 	search search
+	// room is the channel's name where it is an incident's own.
+	room string
 
 	mu sync.Mutex
 	id string // learnt from Slack's answers
@@ -133,10 +135,16 @@ func (ch *Channel) inDigest(n *tocsin.Notice, in digested) tocsin.Receipt {
 		// What it showed of the state then is not known; the digest lags.
 		r.Revision, r.State, r.Severity = in.revision, n.Delivery.State, n.Delivery.Severity
 	}
+	r.More = n.Call && calledSince(&n.Delivery)
 	r.Text = "found in a digest in " + ch.label()
 	ch.settle(in.ref, n.Incident)
 	return r
 }
+
+// calledSince reports whether a call was asked for since the one whose outcome
+// is not known: a digest, which does not say how often it called, stands for that
+// one alone.
+func calledSince(d *tocsin.Delivery) bool { return d.Calls > d.Called+1 }
 
 // postAnew posts a message. It tells all there is, so the thread begins after
 // the newest event.
@@ -288,6 +296,9 @@ func sentence(parts ...string) string {
 func (ch *Channel) label() string {
 	if isUser(ch.name) {
 		return "the direct messages of " + ch.name
+	}
+	if ch.room != "" {
+		return "#" + ch.room
 	}
 	if isID(ch.name) || strings.HasPrefix(ch.name, "#") {
 		return ch.name

@@ -55,6 +55,8 @@ type Client struct {
 
 	mu       sync.Mutex
 	channels map[string]*Channel
+	// self is the ID of the token's own user, once it is known.
+	self string
 }
 
 // New returns a Client. It does not call Slack; a wrong token or URL shows with
@@ -106,19 +108,25 @@ func (c *Client) Channel(name string) *Channel {
 // call lets slack-go make one call and classifies its outcome by what came over
 // the wire: of an answer that is no success slack-go keeps too little.
 func (c *Client) call(ctx context.Context, method string, fn func(context.Context) error) error {
+	_, err := c.recorded(ctx, method, fn)
+	return err
+}
+
+// recorded is call for who reads of the answer what slack-go does not give.
+func (c *Client) recorded(ctx context.Context, method string, fn func(context.Context) error) (*record, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	rec := &record{}
 	err := fn(rec.watch(ctx))
 	switch {
 	case !rec.begun:
-		return permanentURL(method)
+		return rec, permanentURL(method)
 	case rec.err != nil:
-		return c.classifyNetwork(method, rec.err, rec)
+		return rec, c.classifyNetwork(method, rec.err, rec)
 	case err == nil && rec.success():
-		return nil
+		return rec, nil
 	default:
-		return classify(c.apiError(method, rec), rec.header, time.Now())
+		return rec, classify(c.apiError(method, rec), rec.header, time.Now())
 	}
 }
 

@@ -14,10 +14,11 @@
 // the look-up needs channels:history and channels:read (groups:… for private
 // channels, im:history for people) and is left out without them. im:write tells
 // whether a person's account is active; usergroups:read and usergroups:write are
-// for user groups.
+// for user groups. IncidentChannels names the scopes for channels of incidents'
+// own.
 //
 // slack-go makes the requests and reads the answers; all that is used of it is
-// in calls.go. Three things are done here:
+// in calls.go and, for incident channels, room_calls.go. Three things are done here:
 //
 //   - Rendering. Messages are escaped, cut to Slack's limits and written as JSON
 //     before slack-go gets them, which costs less than its typed blocks and tells

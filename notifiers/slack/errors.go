@@ -84,11 +84,12 @@ var hints = adviceByCode(map[string]string{
 	"let everyone manage user groups: Workspace settings, Permissions, User Groups":                             "permission_denied",
 	"user groups need a paid plan of Slack":                                                                     "plan_upgrade_required paid_teams_only",
 	"click again: Slack gives 3 seconds to open a window":                                                       "expired_trigger_id exchanged_trigger_id invalid_trigger_id trigger_expired trigger_exchanged",
+	"turn on the Home tab under App Home in the Slack app's settings":                                           "not_enabled",
 	"the person is not in that channel":                                                                         "user_not_in_channel",
 	"check slack.api_url":                                                                                       "unknown_method",
 	"update Tocsin":                                                                                             "method_deprecated deprecated_endpoint",
 	ourFault: "no_users_provided invalid_blocks invalid_blocks_format block_mismatch msg_blocks_too_long msg_too_long no_text " +
-		"too_many_attachments invalid_attachments metadata_too_large invalid_metadata_format invalid_metadata_schema " +
+		"view_too_large too_many_attachments invalid_attachments metadata_too_large invalid_metadata_format invalid_metadata_schema " +
 		"invalid_arguments invalid_arg_name invalid_array_arg invalid_charset invalid_form_data invalid_json " +
 		"json_not_object invalid_post_type missing_post_type",
 })

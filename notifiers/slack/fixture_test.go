@@ -64,16 +64,16 @@ func nodeRunbook() *tocsin.Runbook {
 	return &tocsin.Runbook{
 		ID: "node#node-down", Title: "Node down", URL: "https://runbooks.example.com/node-down",
 		Steps: []tocsin.Step{
-			{Section: tocsin.SectionDiagnosis, Text: "Is the machine reachable?", Commands: []tocsin.Command{{Lang: "bash", Text: "ping -c 3 'node-3' && ssh 'node-3' uptime"}}},
-			{Section: tocsin.SectionDiagnosis, Text: "Look at the kubelet's journal.", Commands: []tocsin.Command{{Lang: "bash", Text: "journalctl -u kubelet --since '10 min ago' | grep -i error > /tmp/errors\nwc -l < /tmp/errors"}}},
+			{ID: "a100000000", Section: tocsin.SectionDiagnosis, Text: "Is the machine reachable?", Commands: []tocsin.Command{{Lang: "bash", Text: "ping -c 3 'node-3' && ssh 'node-3' uptime"}}},
+			{ID: "a200000000", Section: tocsin.SectionDiagnosis, Text: "Look at the kubelet's journal.", Commands: []tocsin.Command{{Lang: "bash", Text: "journalctl -u kubelet --since '10 min ago' | grep -i error > /tmp/errors\nwc -l < /tmp/errors"}}},
 			{
-				Section: tocsin.SectionMitigation, Condition: "If it does not come back", Text: "drain it.", Depth: 1,
+				ID: "a300000000", Section: tocsin.SectionMitigation, Condition: "If it does not come back", Text: "drain it.", Depth: 1,
 				Commands: []tocsin.Command{{Lang: "bash", Text: "kubectl drain <node-name> --ignore-daemonsets", Unfilled: []string{"<node-name>"}}},
 			},
-			{Section: tocsin.SectionMitigation, Text: "Tell the platform team."},
-			{Section: tocsin.SectionResolution, Text: "Uncordon it when it is well."},
-			{Section: tocsin.SectionFollowUp, Text: "Write it down."},
-			{Section: tocsin.SectionFollowUp, Text: "Order a new one."},
+			{ID: "a400000000", Section: tocsin.SectionMitigation, Text: "Tell the platform team."},
+			{ID: "a500000000", Section: tocsin.SectionResolution, Text: "Uncordon it when it is well."},
+			{ID: "a600000000", Section: tocsin.SectionFollowUp, Text: "Write it down."},
+			{ID: "a700000000", Section: tocsin.SectionFollowUp, Text: "Order a new one."},
 		},
 	}
 }

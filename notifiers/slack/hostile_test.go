@@ -2,6 +2,7 @@ package slack_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"math/rand/v2"
 	"regexp"
@@ -96,9 +97,18 @@ func nastyNotice(r *rand.Rand) tocsin.Notice {
 	}
 	if r.IntN(2) == 0 {
 		n.Runbook = &tocsin.Runbook{Title: text(), URL: nastyURL(r)}
-		for range r.IntN(8) {
+		i.Runbook, i.Progress = text(), &tocsin.Progress{}
+		ids := r.IntN(3) > 0
+		for k := range r.IntN(24) {
+			id := ""
+			if ids {
+				id = fmt.Sprint(k, text())
+			}
+			if status := []tocsin.StepStatus{"", tocsin.StepOpen, tocsin.StepStarted, tocsin.StepDone, tocsin.StepSkipped}[r.IntN(5)]; status != "" {
+				i.Progress.Steps = append(i.Progress.Steps, tocsin.StepProgress{Step: id, Number: k + 1, Text: text(), Status: status, By: text(), At: opened, Note: text()})
+			}
 			n.Runbook.Steps = append(n.Runbook.Steps, tocsin.Step{
-				Condition: text(), Text: text(), Depth: r.IntN(5),
+				ID: id, Condition: text(), Text: text(), Depth: r.IntN(5),
 				Commands: []tocsin.Command{{Text: text(), Unfilled: []string{text()}}, {Text: text()}},
 			})
 		}
@@ -204,7 +214,7 @@ func TestHostileRepliesAreHarmless(t *testing.T) {
 		n := nastyNotice(r)
 		lines := []string{slack.State(n.Incident), "– " + slack.Escape(nastyText(r), 300), slack.Code(nastyText(r), 300)}
 		if n.Runbook != nil {
-			lines = append(lines, slack.RunbookLines(n.Runbook)...)
+			lines = append(lines, slack.RunbookLines(n.Runbook, n.Incident.Progress)...)
 		}
 		require.NoError(t, c.Tell(t.Context(), id, "U0ANA0001", slack.Reply{Lines: lines}), "seed %d", seed)
 		require.NoError(t, c.Open(t.Context(), s.Trigger("U0ANA0001"), slack.Modal{

@@ -139,7 +139,7 @@ func (s *search) digestOf(n *tocsin.DigestNotice) string {
 	hits := map[string]int{}
 	for _, i := range n.Incidents {
 		d, ok := s.digests[key{i.ID, n.Target}]
-		if known := i.Delivery(n.Target); ok && (known == nil || known.Ref != d.ref) {
+		if known := i.Delivery(n.Target); ok && (known == nil || known.Ref != d.ref && !calledSince(known)) {
 			hits[d.ref]++
 		}
 	}

@@ -14,15 +14,21 @@ type detail struct {
 	alerts, labels, label          int
 	description, text              int
 	steps, step, commands, command int
-	links                          bool
+	// boxes are the steps that can be ticked; steps are then those of them whose
+	// commands are shown.
+	boxes int
+	links bool
+	// fewerBoxes differs from the one before by the boxes alone.
+	fewerBoxes bool
 }
 
 // details are tried in order until the message fits. The last one fits
 // whatever the incident holds: it has only texts of bounded width.
 var details = []detail{
-	{alerts: 8, labels: 6, label: 120, description: 400, text: 5000, steps: 5, step: 300, commands: 3, command: 700, links: true},
-	{alerts: 5, labels: 4, label: 80, description: 200, text: 2500, steps: 3, step: 200, commands: 2, command: 400, links: true},
-	{alerts: 3, labels: 3, label: 60, text: 1000, steps: 2, step: 120, commands: 1, command: 200, links: true},
+	{alerts: 8, labels: 6, label: 120, description: 400, text: 5000, boxes: 30, steps: 5, step: 300, commands: 3, command: 700, links: true},
+	{alerts: 8, labels: 6, label: 120, description: 400, text: 5000, boxes: 10, steps: 5, step: 300, commands: 3, command: 700, links: true, fewerBoxes: true},
+	{alerts: 5, labels: 4, label: 80, description: 200, text: 2500, boxes: 10, steps: 3, step: 200, commands: 2, command: 400, links: true},
+	{alerts: 3, labels: 3, label: 60, text: 1000, boxes: 10, steps: 2, step: 120, commands: 1, command: 200, links: true},
 	{alerts: 2, labels: 2, label: 40, text: 400},
 }
 
@@ -32,6 +38,9 @@ func incidentMessage(n *tocsin.Notice, clickable bool, address func(*message)) (
 	scratch := make([]byte, 0, 512)
 	for i := range details {
 		v := view{Notice: n, detail: details[i], clickable: clickable, line: scratch}
+		if v.detail.fewerBoxes && !v.tickable() {
+			continue
+		}
 		m := v.message()
 		address(&m)
 		var err error
@@ -62,6 +71,7 @@ func (v *view) message() message {
 	}
 	if i.State == tocsin.Resolved {
 		v.resolved()
+		v.worked()
 	} else {
 		v.b.header(v.title())
 		v.status()
@@ -217,6 +227,7 @@ func (v *view) status() {
 		v.b.line(append(b, "⚠️ The sender left out "+strconv.FormatUint(i.Truncated, 10)+" more alerts."...))
 	}
 	v.people()
+	v.ownChannel()
 	v.group()
 	v.b.flush()
 }
@@ -283,6 +294,7 @@ func (v *view) resolved() {
 		b = appendName(b, i.ResolvedBy)
 	}
 	v.b.line(b)
+	v.ownChannel()
 	v.b.flush()
 }
 

@@ -128,8 +128,13 @@ type answer struct {
 	HasMore  bool              `json:"has_more,omitzero"`
 	Messages []answeredMessage `json:"messages,omitzero"`
 	Channels []answeredChannel `json:"channels,omitzero"`
-	// TeamID is the workspace of the token.
-	TeamID string `json:"team_id,omitzero"`
+	// TeamID is the workspace of the token, Team its name.
+	TeamID string         `json:"team_id,omitzero"`
+	Team   jsontext.Value `json:"team,omitzero"`
+	// ScheduledID is of a message that is to be posted later.
+	ScheduledID string `json:"scheduled_message_id,omitzero"`
+	// UserID is the token's own user.
+	UserID string `json:"user_id,omitzero"`
 	// Users are the members of a user group.
 	Users    []string `json:"users,omitzero"`
 	Metadata struct {
@@ -140,6 +145,9 @@ type answer struct {
 
 type answeredMessage struct {
 	TS       string `json:"ts"`
+	User     string `json:"user,omitzero"`
+	Text     string `json:"text,omitzero"`
+	ThreadTS string `json:"thread_ts,omitzero"`
 	Metadata *struct {
 		EventType string         `json:"event_type"`
 		Payload   jsontext.Value `json:"event_payload"`
@@ -147,12 +155,13 @@ type answeredMessage struct {
 }
 
 type answeredChannel struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Creator string `json:"creator,omitzero"`
 }
 
 // trim leaves out the metadata of other apps, and of a conversation all but its
-// ID and name.
+// ID, name and creator.
 func (a *answer) trim() {
 	if a.Channel.Kind() == '{' {
 		var c answeredChannel

@@ -28,6 +28,8 @@ type Reply struct {
 	Lines []string
 	// Public replies are seen by everybody in the conversation.
 	Public bool
+	// Thread is the ts of the message in whose thread it is said; empty: in none.
+	Thread string
 }
 
 // Escape returns a text from outside on one line, in at most limit characters,
@@ -83,7 +85,8 @@ func (r *Reply) Body() []byte {
 		Blocks       []block `json:"blocks,omitzero"`
 		Replace      *bool   `json:"replace_original"`
 		UnfurlLinks  *bool   `json:"unfurl_links"`
-	}{kind, r.text(), r.blocks(), &off, &off})
+		ThreadTS     string  `json:"thread_ts,omitzero"`
+	}{kind, r.text(), r.blocks(), &off, &off, r.Thread})
 	if err != nil {
 		return []byte(`{}`) // strings and booleans do not fail
 	}
@@ -150,7 +153,7 @@ func (c *Client) responds(responseURL string) bool {
 // Tell says r to one person in a conversation, where nobody else sees it. The
 // scope chat:write is enough.
 func (c *Client) Tell(ctx context.Context, channel, user string, r Reply) error {
-	m := message{place: place{channel: channel}, text: r.text(), blocks: r.blocks()}
+	m := message{place: place{channel: channel}, threadTS: r.Thread, text: r.text(), blocks: r.blocks()}
 	f, err := m.encode()
 	if err != nil {
 		return tocsin.Permanent(err)
@@ -162,10 +165,10 @@ func (c *Client) Tell(ctx context.Context, channel, user string, r Reply) error 
 func (c *Client) Workspace(ctx context.Context) (id string, err error) { return c.team(ctx) }
 
 // RunbookLines are the steps of a runbook, its commands whole or not at all, for
-// a Reply.
-func RunbookLines(rb *tocsin.Runbook) []string {
+// a Reply. Progress tells what was done about each; nil: nobody keeps account.
+func RunbookLines(rb *tocsin.Runbook, progress *tocsin.Progress) []string {
 	v := view{
-		Notice: &tocsin.Notice{Incident: &tocsin.Incident{}, Runbook: rb},
+		Notice: &tocsin.Notice{Incident: &tocsin.Incident{Progress: progress}, Runbook: rb},
 		detail: detail{steps: 40, step: 600, commands: 6, command: 1500},
 	}
 	v.runbook()

@@ -8,18 +8,30 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 )
 
-// runbook shows the first steps with their commands.
+// runbook shows the steps: as check boxes where they can be ticked, else the first
+// of them with their commands.
 func (v *view) runbook() {
 	rb := v.Runbook
-	if rb == nil || len(rb.Steps) == 0 || v.detail.steps == 0 {
+	if rb == nil || len(rb.Steps) == 0 {
+		return
+	}
+	boxes := v.tickable()
+	if !boxes && v.detail.steps == 0 {
 		return
 	}
 	b := append(v.line[:0], "📖 *Runbook*"...)
-	if rb.Title != "" {
+	if rb.Title != "" && v.detail.steps > 0 {
 		b = append(b, ": "...)
 		b = appendText(b, rb.Title, 120, prose)
 	}
+	if boxes || v.Incident.Progress != nil {
+		b = append(append(b, " · "...), v.tally()...)
+	}
 	v.b.line(b)
+	if boxes {
+		v.boxes()
+		return
+	}
 	for n := range rb.Steps {
 		if n == v.detail.steps {
 			v.b.line([]byte("… and " + strconv.Itoa(len(rb.Steps)-n) + " more " + plural(uint64(len(rb.Steps)-n), "step")))
@@ -38,7 +50,8 @@ func (v *view) step(number int, s *tocsin.Step) {
 		b = appendText(b, s.Condition, v.detail.step, prose)
 		b = append(b, ": "...)
 	}
-	v.b.line(appendText(b, s.Text, v.detail.step, prose))
+	b = appendText(b, s.Text, v.detail.step, prose)
+	v.b.line(appendDone(b, v.Incident.Progress.Of(s.ID)))
 	for n := range s.Commands {
 		if n == v.detail.commands {
 			v.b.line([]byte("(" + strconv.Itoa(len(s.Commands)-n) + " more " + plural(uint64(len(s.Commands)-n), "command") + " in the runbook)"))

@@ -19,13 +19,15 @@ type news struct {
 	// call is true when the reply is to call.
 	call   bool
 	person bool
+	// room is true in the incident's own channel.
+	room bool
 }
 
 func (w *news) empty() bool { return len(w.events) == 0 && !w.call }
 
 // untold returns what a thread should tell besides what at covers.
 func (ch *Channel) untold(n *tocsin.Notice, at posted) *news {
-	w := &news{person: isUser(ch.name)}
+	w := &news{person: isUser(ch.name), room: ch.room != ""}
 	w.call = n.Call && at.called < n.Delivery.Calls && n.Incident.Open()
 	for k := range n.Events {
 		if e := &n.Events[k]; e.Seq > at.told && w.tells(n, e) {
@@ -39,7 +41,7 @@ func (ch *Channel) untold(n *tocsin.Notice, at posted) *news {
 // calm: what alerts do, and who else is called, is told in channels.
 func (w *news) tells(n *tocsin.Notice, e *tocsin.Event) bool {
 	switch {
-	case e.Internal(), e.Kind == tocsin.EventCalled && w.call && e.Target == n.Delivery.Target:
+	case w.room && e.Kind == tocsin.EventChannel, e.Internal(), e.Kind == tocsin.EventCalled && w.call && e.Target == n.Delivery.Target:
 		return false
 	case n.Incident.Kind == tocsin.KindNotice:
 		return e.Kind == tocsin.EventAcknowledged || e.Kind == tocsin.EventNote
@@ -69,7 +71,9 @@ func (w *news) loud(e *tocsin.Event) bool {
 	if w.person && slices.Contains([]tocsin.EventKind{tocsin.EventReopened, tocsin.EventUnsuppressed, tocsin.EventUnmerged}, e.Kind) {
 		return false
 	}
-	return e.Loud() || e.Kind == tocsin.EventNobody || w.person && e.Kind == tocsin.EventReminded
+	// In the incident's own channel nobody looks for its end in a thread.
+	ends := w.room && (e.Kind == tocsin.EventAcknowledged || e.Kind == tocsin.EventResolved)
+	return ends || e.Loud() || e.Kind == tocsin.EventNobody || w.person && e.Kind == tocsin.EventReminded
 }
 
 // lastSeq is the Seq of the newest event, or 0.

@@ -36,7 +36,7 @@ func node(n int) tocsin.Alert {
 
 // opening returns an update that opens an incident with one alert, one delivery and
 // one event, as the router does.
-func opening(n int, receivers []string) func(tocsin.Tx) error {
+func opening(n int, receivers []string, pinned ...*tocsin.Progress) func(tocsin.Tx) error {
 	a := node(n)
 	now := time.Now()
 	seed := tocsin.NewSeed()
@@ -53,6 +53,9 @@ func opening(n int, receivers []string) func(tocsin.Tx) error {
 		i := &tocsin.Incident{
 			ID: id, State: tocsin.Triggered, Severity: tocsin.Critical, Title: a.Summary(), Group: group,
 			Route: "tocsin.yml:12", Receivers: receivers, Runbook: "ops/nodes#node-down", OpenedAt: now, Alerts: 1,
+		}
+		if len(pinned) > 0 {
+			i.Progress = pinned[0]
 		}
 		s, _ := tocsin.AlertState{ID: key, Incident: id, Seq: 1, Severity: tocsin.Critical}.Observe(&a, now, time.Minute)
 		i.Count(tocsin.AlertState{}, s, now)

@@ -64,6 +64,11 @@ func canonIncident(i *tocsin.Incident) *tocsin.Incident {
 		canonTime(&d.Next)
 	}
 	canonEscalation(i.Escalation)
+	if p := i.Progress; p != nil {
+		for n := range p.Steps {
+			canonTime(&p.Steps[n].At)
+		}
+	}
 	return i
 }
 

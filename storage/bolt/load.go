@@ -228,6 +228,21 @@ func (in interner) incident(i *tocsin.Incident) {
 	}
 	in.suppression(i.Suppression)
 	in.escalation(i.Escalation)
+	in.progress(i.Progress)
+}
+
+func (in interner) progress(p *tocsin.Progress) {
+	if p == nil {
+		return
+	}
+	in.string(&p.Version)
+	for n := range p.Steps {
+		s := &p.Steps[n]
+		in.string((*string)(&s.Status))
+		for _, text := range []*string{&s.Step, &s.Text, &s.By, &s.Via} {
+			in.string(text)
+		}
+	}
 }
 
 func (in interner) escalation(e *tocsin.Escalation) {

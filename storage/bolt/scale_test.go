@@ -28,12 +28,12 @@ func heap() int64 {
 
 // fill opens incidents with one alert each and records their delivery.
 func fill(tb testing.TB, s *bolt.Store, incidents int) {
-	receivers := []string{"platform"}
+	receivers, pinned := []string{"platform"}, &tocsin.Progress{Version: "3f9a01c2b4d5@1a2b3c4d5e"}
 	const step = 1000
 	for from := 0; from < incidents; from += step {
 		var fns []func(tocsin.Tx) error
 		for n := from; n < from+step; n++ {
-			fns = append(fns, opening(n, receivers))
+			fns = append(fns, opening(n, receivers, pinned))
 		}
 		require.NoError(tb, s.Update(context.Background(), func(tx tocsin.Tx) error {
 			for _, fn := range fns {

@@ -93,11 +93,18 @@ func (b *behind) close(ctx context.Context) error {
 type sender struct {
 	user, channel, responseURL, trigger string
 	at                                  time.Time
+	// home is set for who clicked in their Home tab, which is then where they are
+	// answered; hash is that of what they saw.
+	home bool
+	hash string
 }
 
 // say tells the sender something, as often as Slack takes it and as long as
 // somebody may still want to read it.
 func (h *Handler) say(to sender, r slack.Reply) func(context.Context) {
+	if to.home {
+		return h.showHome(to.user, to.hash, r.Lines...)
+	}
 	return func(ctx context.Context) {
 		ctx, cancel := context.WithDeadline(ctx, time.Now().Add(responseLives))
 		defer cancel()
@@ -105,8 +112,11 @@ func (h *Handler) say(to sender, r slack.Reply) func(context.Context) {
 		pause := firstPause
 		for use := 1; ; use++ {
 			err := h.behind.call(ctx, func(ctx context.Context) error {
-				if byURL {
+				switch {
+				case byURL:
 					return h.d.Slack.Respond(ctx, to.responseURL, r)
+				case r.Public && h.d.Post != nil:
+					return h.d.Post(ctx, to.channel, r)
 				}
 				return h.d.Slack.Tell(ctx, to.channel, to.user, r)
 			})

@@ -54,13 +54,13 @@ type Slack interface {
 	Open(ctx context.Context, trigger string, m slack.Modal) error
 }
 
-// Commander runs slash commands.
+// Commander does what people type: behind the slash command, to a mention, in the
+// direct messages.
 type Commander interface {
-	// Run does what text says, without the command's own name, on behalf of a user
-	// of the configuration, and returns what there is to say: plain text, in lines.
-	// Public answers are seen by the whole channel. ctx ends after 2.5 s; what takes
-	// longer is said later.
-	Run(ctx context.Context, who, text string) (answer string, public bool)
+	// Run does what was said and returns what there is to say, once for each
+	// said.ID. An error means "not now": the same again later may succeed. ctx ends
+	// after 2.5 s; what takes longer is said later.
+	Run(ctx context.Context, said slack.Said) (slack.Reply, error)
 }
 
 // Deps are what a Handler stands on. Actions, Reader, Slack and Who are required.
@@ -85,8 +85,16 @@ type Deps struct {
 	// Shifts returns the shifts of a query, as the API shows them. Nil: nobody is
 	// told why it was their turn.
 	Shifts func(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shift, error)
-	// Commander runs slash commands. Nil: they are answered with "not available".
+	// Commander runs commands. Nil: they are answered with "not available".
 	Commander Commander
+	// Post says something to everybody in a conversation, as slack.Client.Post does.
+	// Nil: answers are for the person alone.
+	Post func(ctx context.Context, channel string, r slack.Reply) error
+	// Message reads one message, as slack.Client.Message does, when somebody marks it
+	// with a pin. Nil: marked messages become no notes.
+	Message func(ctx context.Context, channel, ts string) (slack.Found, error)
+	// Publish shows a Home tab; see slack.Client.Publish. Nil: it stays empty.
+	Publish func(ctx context.Context, slackID, hash string, v slack.Home) error
 }
 
 const (
@@ -120,7 +128,14 @@ type Handler struct {
 	// answered are the modals that made a silence, by view.
 	answered *memory[string]
 	// heard are the events that were taken, by ID.
-	heard   *memory[string]
+	heard *memory[string]
+	// warned are the events about which somebody was told "not yet", by ID.
+	warned *memory[string]
+	// flights are the envelopes of Socket Mode.
+	flights flights
+	homes   homes
+	// boxes are the groups of check boxes, by who ticks them and where.
+	boxes   boxes
 	log     quietLog
 	metrics *metrics
 	behind  *behind
@@ -140,8 +155,10 @@ func New(cfg Config, d Deps) *Handler {
 		clicks:   newMemory[string](doubleClick, maxClicks),
 		answered: newMemory[string](modalLives, maxClicks),
 		heard:    newMemory[string](eventRepeats, maxClicks),
+		warned:   newMemory[string](eventRepeats, maxClicks),
 		log:      quietLog{log: cfg.Logger},
 	}
+	h.homes.turns = map[string]*homeTurn{}
 	h.behind = newBehind(h)
 	return h
 }
@@ -172,6 +189,8 @@ type answer struct {
 	outcome string
 	refusal *refusal
 	after   func(ctx context.Context)
+	// instead says what the body says, where the body is too long to be sent.
+	instead func(ctx context.Context)
 }
 
 func (h *Handler) door(kind, contentType string, do func(context.Context, []byte) answer) http.Handler {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +12,18 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 )
 
-// interaction takes a click or the answer to a modal.
+// interaction takes a click or the answer to a modal, in the field of a form.
 func (h *Handler) interaction(ctx context.Context, body []byte) answer {
-	p, bad := parse(body)
+	f, bad := fields(body)
+	if bad != nil {
+		return answer{refusal: bad}
+	}
+	return h.interacted(ctx, []byte(f["payload"]))
+}
+
+// interacted takes a click or the answer to a modal.
+func (h *Handler) interacted(ctx context.Context, payload []byte) answer {
+	p, bad := parse(payload)
 	if bad == nil {
 		bad = h.ours(p.Team.ID)
 	}
@@ -74,11 +84,14 @@ func (h *Handler) resolveFiring(ctx context.Context, c *clicking) answer {
 }
 
 func (h *Handler) clicked(ctx context.Context, p *interaction) answer {
-	if len(p.Actions) != 1 || p.Message == nil || p.User.ID == "" {
+	if len(p.Actions) != 1 || p.User.ID == "" || p.Message == nil && !p.atHome() {
 		return answer{refusal: malformed("payload", "its payload is not one click on a message")}
 	}
 	a := &p.Actions[0]
-	if _, known := actions[a.ActionID]; !known {
+	if a.ActionID == slack.ActionSteps && p.Message != nil {
+		return h.ticked(ctx, p)
+	}
+	if _, known := actions[a.ActionID]; !known || p.atHome() && !slices.Contains(slack.HomeActions(), a.ActionID) {
 		return answer{refusal: malformed("action", "the action is not one of ours")}
 	}
 	if a.Value == "" && a.Selected == nil {
@@ -88,43 +101,81 @@ func (h *Handler) clicked(ctx context.Context, p *interaction) answer {
 	if bad := names(p, id); bad != nil {
 		return answer{refusal: bad}
 	}
-	c := &clicking{
-		action: a.ActionID, choice: choice, id: "slack:" + a.TS + ":" + p.Message.TS + ":" + p.User.ID,
-		sender: sender{p.User.ID, p.Channel.ID, p.ResponseURL, p.TriggerID, h.cfg.Now()},
-	}
-	var known bool
-	if c.who, known = h.d.Who(p.User.ID); !known {
-		return h.stranger(c.sender)
-	}
 	right := tocsin.RightRespond
 	if a.ActionID == slack.ActionMore && (choice == slack.ChoiceRunbook || choice == slack.ChoiceWhy) {
 		right = tocsin.RightView
 	}
+	c, refused := h.clicker(ctx, p, id, right)
+	if refused != nil {
+		return *refused
+	}
+	c.choice = choice
+	answered := h.once(ctx, c)
+	if c.home && answered.outcome == "done" && answered.after == nil {
+		answered.after = h.showHome(c.user, c.hash)
+	}
+	return answered
+}
+
+// clicker finds out who clicked on which incident, and whether they may; else the
+// answer is what they get.
+func (h *Handler) clicker(ctx context.Context, p *interaction, id string, right tocsin.Right) (*clicking, *answer) {
+	a := &p.Actions[0]
+	c := &clicking{
+		action: a.ActionID, id: "slack:" + a.TS + ":" + p.shown() + ":" + p.User.ID,
+		sender: sender{
+			user: p.User.ID, channel: p.Channel.ID, responseURL: p.ResponseURL, trigger: p.TriggerID, at: h.cfg.Now(),
+			home: p.atHome(), hash: p.View.Hash,
+		},
+	}
+	var no answer
+	var known bool
+	if c.who, known = h.d.Who(p.User.ID); !known {
+		no = h.stranger(c.sender)
+		return nil, &no
+	}
 	if !h.may(c.who, right) {
-		return h.told("forbidden", c.sender, forbidden(c.who, right))
+		no = h.told("forbidden", c.sender, forbidden(c.who, right))
+		return nil, &no
 	}
 	var err error
 	switch c.inc, err = h.d.Reader.Get(ctx, id); {
 	case errors.Is(err, tocsin.ErrNotFound):
-		return h.told("stale", c.sender, "The incident "+slack.Code(id, 40)+" is not kept any more.")
+		no = h.told("stale", c.sender, "The incident "+slack.Code(id, 40)+" is not kept any more.")
 	case err != nil:
-		return h.notNow(c.sender)
-	case p.Message.Metadata == nil && !shownAt(c.inc, p.Channel.ID+"/"+p.Message.TS):
-		return answer{refusal: malformed("incident", "the button names another incident than its message")}
+		no = h.notNow(c.sender)
+	case p.Message != nil && p.Message.Metadata == nil && !shownAt(c.inc, p.Channel.ID+"/"+p.Message.TS):
+		no = answer{refusal: malformed("incident", "the button names another incident than its message")}
+	default:
+		return c, nil
 	}
-	return h.once(ctx, c)
+	return nil, &no
+}
+
+// shown is what the click was on: a message, or a Home tab.
+func (p *interaction) shown() string {
+	if p.Message != nil {
+		return p.Message.TS
+	}
+	return p.View.ID
 }
 
 // names refuses a value that names another incident than the message does: in the
 // block's ID, and in its metadata where Slack sends them along.
 func names(p *interaction, id string) *refusal {
-	bad := malformed("incident", "the button names another incident than its message")
-	shown, ours := slack.ParseBlockID(p.Actions[0].BlockID)
-	if !ours || shown != id {
-		return bad
+	if shown, ours := slack.ParseBlockID(p.Actions[0].BlockID); !ours || shown != id {
+		return malformed("incident", "the button names another incident than its message")
 	}
-	if m := p.Message.Metadata; m != nil && (!slack.IsIncident(m.Type) || m.Payload.Incident != id) {
-		return bad
+	return p.bears(id)
+}
+
+// bears refuses a message whose metadata name another incident.
+func (p *interaction) bears(id string) *refusal {
+	if p.Message == nil || p.Message.Metadata == nil {
+		return nil
+	}
+	if m := p.Message.Metadata; !slack.IsIncident(m.Type) || m.Payload.Incident != id {
+		return malformed("incident", "the button names another incident than its message")
 	}
 	return nil
 }
@@ -280,21 +331,8 @@ func (h *Handler) more(ctx context.Context, c *clicking) answer {
 	case slack.ChoiceRunbook:
 		return h.showRunbook(ctx, c)
 	case slack.ChoiceWhy:
-		return h.told("done", c.sender, h.why(ctx, c)...)
+		return h.told("done", c.sender, h.trace().Lines(ctx, c.inc, c.who)...)
 	default:
 		return answer{refusal: malformed("action", "the menu has no such choice")}
 	}
-}
-
-func (h *Handler) showRunbook(ctx context.Context, c *clicking) answer {
-	var labels tocsin.Labels
-	if alerts, err := h.d.Reader.AlertsOf(ctx, c.inc.ID, 1); err == nil && len(alerts) > 0 {
-		labels = alerts[0].Labels
-	}
-	if h.d.Runbook != nil && c.inc.Runbook != "" {
-		if rb := h.d.Runbook(c.inc.Runbook, labels); rb != nil && len(rb.Steps) > 0 {
-			return h.told("done", c.sender, slack.RunbookLines(rb)...)
-		}
-	}
-	return h.told("done", c.sender, "There is no runbook with steps for "+slack.Code(c.inc.ID, 40)+" any more.")
 }

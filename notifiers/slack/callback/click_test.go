@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,7 +213,7 @@ func TestSilence(t *testing.T) {
 	w.click("k7f3q9", ana, slack.ActionSilence, "4h")
 	v := w.window(ana)
 	assert.Contains(t, string(v.Blocks), "*4* firing alerts of 2 incidents")
-	assert.Contains(t, string(v.Blocks), "has opened 3 incidents")
+	assert.Contains(t, string(v.Blocks), "it would have hidden alerts of *3* of 3 incidents")
 	assert.Contains(t, string(v.Blocks), `region=\"eu\"`)
 	_, err := w.slack.Submit(ana, map[string]string{})
 	require.Error(t, err, "why is asked for")
@@ -299,8 +300,13 @@ func TestStillOnIt(t *testing.T) {
 
 type commander func(ctx context.Context, who, text string) (string, bool)
 
-func (c commander) Run(ctx context.Context, who, text string) (string, bool) {
-	return c(ctx, who, text)
+func (c commander) Run(ctx context.Context, said slack.Said) (slack.Reply, error) {
+	text, public := c(ctx, said.Who, said.Text)
+	r := slack.Reply{Public: public}
+	for line := range strings.SplitSeq(text, "\n") {
+		r.Lines = append(r.Lines, slack.Escape(line, 1000))
+	}
+	return r, nil
 }
 
 func TestCommands(t *testing.T) {

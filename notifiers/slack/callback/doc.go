@@ -1,8 +1,8 @@
 // Package callback takes what people do in Slack: clicks on the buttons of an
-// incident's message, answers to a modal, slash commands, and the verification of
-// the events URL. Its three handlers are mounted by the server; each verifies the
-// request itself, on the raw bytes
-// (https://docs.slack.dev/authentication/verifying-requests-from-slack).
+// incident's message, answers to a modal, slash commands, what is said to a mention
+// and in the direct messages, and the verification of the events URL. Its three
+// handlers are mounted by the server; each verifies the request itself, on the raw
+// bytes (https://docs.slack.dev/authentication/verifying-requests-from-slack).
 //
 //	request ─► verify, refuse replays ─► who? which incident? ─► Act (COMMIT) ─► 200
 //	                                                                │

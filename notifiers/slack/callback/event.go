@@ -16,6 +16,11 @@ type envelope struct {
 	Challenge string         `json:"challenge"`
 	ID        string         `json:"event_id"`
 	Event     jsontext.Value `json:"event"`
+	// Authorizations holds one installation of the app that the event is for.
+	Authorizations []struct {
+		User string `json:"user_id"`
+		Bot  bool   `json:"is_bot"`
+	} `json:"authorizations"`
 }
 
 // doing is what is done about an event before it is acknowledged: an error other
@@ -23,7 +28,12 @@ type envelope struct {
 type doing func(h *Handler, ctx context.Context, e *envelope) answer
 
 // events are those that the app subscribes to.
-var events = map[string]doing{}
+var events = map[string]doing{
+	"reaction_added":  (*Handler).reacted,
+	"app_home_opened": (*Handler).homeOpened,
+	"app_mention":     (*Handler).mentioned,
+	"message":         (*Handler).messaged,
+}
 
 // event answers the Events API: the challenge by which Slack verifies the URL
 // (https://docs.slack.dev/reference/events/url_verification), the events that are

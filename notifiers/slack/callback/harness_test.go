@@ -37,6 +37,10 @@ type desk struct {
 	acted     []tocsin.Action
 	silences  []tocsin.Silence
 	shifts    []tocsin.Shift
+	// runbook is that of every incident that names one.
+	runbook *tocsin.Runbook
+	// stuck are the steps that cannot be ticked, and why.
+	stuck map[string]error
 	// trouble is what Act and PutSilence fail with; slow is how long they take.
 	trouble error
 	slow    time.Duration
@@ -118,9 +122,31 @@ func (d *desk) apply(inc *tocsin.Incident, a tocsin.Action) error {
 	case tocsin.ActNote:
 		inc.Touch(now)
 		add(inc.Event(tocsin.EventNote, a.By, a.Text, now))
+	case tocsin.ActStep:
+		return d.step(inc, a, now)
 	default:
 		return tocsin.Invalid("action", "%q is not known", a.Kind)
 	}
+	return nil
+}
+
+// step says where a step stands; of two who say the same the first stands.
+func (d *desk) step(inc *tocsin.Incident, a tocsin.Action, now time.Time) error {
+	if inc.Progress == nil {
+		inc.Progress = &tocsin.Progress{}
+	}
+	if d.stuck[a.RunbookStep] != nil {
+		return d.stuck[a.RunbookStep]
+	}
+	if inc.Progress.Status(a.RunbookStep) == a.Status {
+		return nil
+	}
+	if inc.Progress.Of(a.RunbookStep) == nil {
+		inc.Progress.Steps = append(inc.Progress.Steps, tocsin.StepProgress{Step: a.RunbookStep})
+	}
+	p := inc.Progress.Of(a.RunbookStep)
+	p.Status, p.By, p.At, p.Via = a.Status, a.By, now, a.Via
+	inc.Touch(now)
 	return nil
 }
 
@@ -183,6 +209,12 @@ func (d *desk) Timeline(_ context.Context, id string, after uint64, _ int) ([]to
 		}
 	}
 	return out, nil
+}
+
+func (d *desk) book(string, tocsin.Labels) *tocsin.Runbook {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.runbook
 }
 
 func (*desk) Documents(context.Context, string) ([]tocsin.Document, uint64, error) {
@@ -267,7 +299,7 @@ func newWorld(t testing.TB, opts ...option) *world {
 		Logger: slog.New(slog.NewTextHandler(w.logs, nil)),
 	}
 	deps := callback.Deps{
-		Actions: w.desk, Reader: w.desk, Slack: w.client, Silencer: w.desk, Shifts: w.desk.Shifts,
+		Actions: w.desk, Reader: w.desk, Slack: w.client, Silencer: w.desk, Shifts: w.desk.Shifts, Runbook: w.desk.book,
 		Who: func(id string) (string, bool) { name, ok := names[id]; return name, ok },
 	}
 	calls := slacktest.Callbacks{
@@ -322,6 +354,9 @@ func (w *world) show(inc *tocsin.Incident) {
 	n.Delivery.Ref = ref
 	n.Alerts, _ = w.desk.AlertsOf(w.Context(), inc.ID, 8)
 	n.GroupLabels = n.Alerts[0].Labels.Pick(inc.GroupBy)
+	if inc.Runbook != "" {
+		n.Runbook = w.desk.book(inc.Runbook, nil)
+	}
 	r, err := w.client.Channel("#incidents").Deliver(w.Context(), n)
 	require.NoError(w, err)
 	if r.Ref != "" {

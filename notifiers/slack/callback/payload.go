@@ -45,6 +45,11 @@ type click struct {
 	Selected *struct {
 		Value string `json:"value"`
 	} `json:"selected_option"`
+	// Ticked are all the check boxes of a group that are, as the person sees it;
+	// nil: it is no such group.
+	Ticked []struct {
+		Value string `json:"value"`
+	} `json:"selected_options"`
 }
 
 // value is that of the button, or of the menu's option.
@@ -57,6 +62,8 @@ func (c *click) value() string {
 
 type view struct {
 	ID       string `json:"id"`
+	Type     string `json:"type"`
+	Hash     string `json:"hash"`
 	Callback string `json:"callback_id"`
 	Private  string `json:"private_metadata"`
 	State    struct {
@@ -105,16 +112,12 @@ func fields(body []byte) (map[string]string, *refusal) {
 	return out, nil
 }
 
-func parse(body []byte) (*interaction, *refusal) {
-	f, bad := fields(body)
-	if bad != nil {
-		return nil, bad
-	}
+func parse(payload []byte) (*interaction, *refusal) {
 	p := &interaction{}
-	if f["payload"] == "" {
+	if len(payload) == 0 {
 		return nil, malformed("payload", "its body has no payload")
 	}
-	if err := json.Unmarshal([]byte(f["payload"]), p, lenient); err != nil {
+	if err := json.Unmarshal(payload, p, lenient); err != nil {
 		return nil, malformed("payload", "its payload is not the JSON that Slack documents")
 	}
 	return p, nil

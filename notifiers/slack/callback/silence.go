@@ -15,14 +15,6 @@ import (
 const (
 	// maxSilence is the longest silence that is made by a click.
 	maxSilence = 30 * 24 * time.Hour
-	// recently is how far back the incidents of the group are counted.
-	recently = 30 * 24 * time.Hour
-	// What is counted before a silence is confirmed is bounded: the window must
-	// open within 3 s of the click.
-	countWithin    = 1200 * time.Millisecond
-	countIncidents = 1000
-	countAlerts    = 2000
-	countArchived  = 5000
 )
 
 // silenceFor are the durations that can be chosen.
@@ -77,7 +69,7 @@ func (h *Handler) askSilence(ctx context.Context, c *clicking) answer {
 		for _, m := range matchers(labels) {
 			lines = append(lines, "• "+slack.Code(m, 300))
 		}
-		lines = append(lines, h.impact(ctx, c.inc, labels)...)
+		lines = append(lines, h.impact(ctx, matchers(labels))...)
 		return slack.Modal{
 			Callback: modalSilence, Title: "Silence", Submit: "Silence", Lines: lines,
 			Inputs: []slack.Input{
@@ -86,71 +78,6 @@ func (h *Handler) askSilence(ctx context.Context, c *clicking) answer {
 			},
 		}
 	})
-}
-
-// impact says what a silence of the labels would hide now, and what it would have
-// hidden. What cannot be counted in time is said to be at least so much.
-func (h *Handler) impact(ctx context.Context, inc *tocsin.Incident, labels tocsin.Labels) []string {
-	ctx, cancel := context.WithTimeout(ctx, countWithin)
-	defer cancel()
-	alerts, incidents, least := h.hides(ctx, labels)
-	now := fmt.Sprintf("Now it would hide *%s%d* firing %s of %s.", least, alerts, plural(alerts, "alert"), count(incidents, "incident"))
-	before, least := h.before(ctx, inc)
-	return []string{now, fmt.Sprintf("In the last 30 days the same group has opened %s%s.", least, count(before, "incident"))}
-}
-
-const atLeast = "at least "
-
-func (h *Handler) hides(ctx context.Context, labels tocsin.Labels) (alerts, incidents int, least string) {
-	list, err := h.d.Reader.List(ctx, tocsin.Filter{States: open, Limit: countIncidents})
-	if err != nil || len(list) == countIncidents {
-		least = atLeast
-	}
-	for _, i := range list {
-		if i.Firing == 0 {
-			continue
-		}
-		records, err := h.d.Reader.AlertsOf(ctx, i.ID, countAlerts)
-		if err != nil || len(records) == countAlerts {
-			least = atLeast
-		}
-		hit := 0
-		for n := range records {
-			if records[n].State.Firing && has(records[n].Labels, labels) {
-				hit++
-			}
-		}
-		if alerts += hit; hit > 0 {
-			incidents++
-		}
-	}
-	return alerts, incidents, least
-}
-
-// has reports whether all matchers of labels match l: a label that is absent has
-// the empty value.
-func has(l, labels tocsin.Labels) bool {
-	for name, value := range labels {
-		if l[name] != value {
-			return false
-		}
-	}
-	return true
-}
-
-// before counts the incidents of the group, this one among them.
-func (h *Handler) before(ctx context.Context, inc *tocsin.Incident) (n int, least string) {
-	list, err := h.d.Reader.List(ctx, tocsin.Filter{Archived: true, Limit: countArchived})
-	if err != nil || len(list) == countArchived {
-		least = atLeast
-	}
-	since := h.cfg.Now().Add(-recently)
-	for _, i := range list {
-		if i.Group == inc.Group && !i.OpenedAt.Before(since) {
-			n++
-		}
-	}
-	return max(n, 1), least
 }
 
 func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer {

@@ -17,21 +17,34 @@ const (
 	whyAhead  = 5
 )
 
-// why traces the decisions that led to the person: which route took the alert, who
+// Trace explains why an incident called somebody, or did not.
+type Trace struct {
+	// Reader is required.
+	Reader tocsin.Reader
+	// Ahead and Shifts are those of Deps. Nil: they are left out.
+	Ahead  func(*tocsin.Incident) []tocsin.Ahead
+	Shifts func(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shift, error)
+}
+
+func (h *Handler) trace() *Trace {
+	return &Trace{Reader: h.d.Reader, Ahead: h.d.Ahead, Shifts: h.d.Shifts}
+}
+
+// Lines traces the decisions that led to the person: which route took the alert, who
 // is told by its receivers, where the policy stands, why it was this person's turn,
-// and every call so far.
-func (h *Handler) why(ctx context.Context, c *clicking) []string {
-	inc := c.inc
+// and every call so far. They are lines of a slack.Reply. What cannot be read is
+// said to be missing.
+func (t *Trace) Lines(ctx context.Context, inc *tocsin.Incident, who string) []string {
 	lines := []string{"*Why me?* " + slack.State(inc), whyRoute(inc)}
 	lines = append(lines, whyPolicy(inc)...)
-	lines = append(lines, h.whyPerson(ctx, c)...)
-	events, err := h.d.Reader.Timeline(ctx, inc.ID, 0, whyEvents)
+	lines = append(lines, t.person(ctx, inc, who)...)
+	events, err := t.Reader.Timeline(ctx, inc.ID, 0, whyEvents)
 	if err != nil {
 		lines = append(lines, "The timeline could not be read.")
 	}
 	lines = append(lines, whyCalls(events)...)
-	if inc.State == tocsin.Triggered && h.d.Ahead != nil {
-		for n, a := range h.d.Ahead(inc) {
+	if inc.State == tocsin.Triggered && t.Ahead != nil {
+		for n, a := range t.Ahead(inc) {
 			if n == whyAhead {
 				break
 			}
@@ -81,28 +94,28 @@ func whyPolicy(inc *tocsin.Incident) []string {
 	return lines
 }
 
-// whyPerson says since when it is the person's turn, and by what.
-func (h *Handler) whyPerson(ctx context.Context, c *clicking) []string {
+// person says since when it is the person's turn, and by what.
+func (t *Trace) person(ctx context.Context, inc *tocsin.Incident, who string) []string {
 	var r *tocsin.Responder
-	if c.inc.Escalation != nil {
-		r = c.inc.Escalation.Responder(c.who)
+	if inc.Escalation != nil {
+		r = inc.Escalation.Responder(who)
 	}
 	if r == nil {
-		return []string{"3. You (" + slack.Escape(c.who, 60) + ") were not called; you see it because you can see this message."}
+		return []string{"3. You (" + slack.Escape(who, 60) + ") were not called; you see it because its message is where you can see it."}
 	}
 	how := "once"
 	if r.Calls > 1 {
 		how = fmt.Sprintf("%d times", r.Calls)
 	}
-	line := "3. You (" + slack.Escape(c.who, 60) + ") were called " + how + ", last at " + slack.Time(r.At)
+	line := "3. You (" + slack.Escape(who, 60) + ") were called " + how + ", last at " + slack.Time(r.At)
 	if r.Asked {
 		line += ", by name"
 	}
 	lines := []string{line + "."}
-	if h.d.Shifts == nil {
+	if t.Shifts == nil {
 		return lines
 	}
-	shifts, err := h.d.Shifts(ctx, tocsin.ShiftQuery{User: c.who, From: r.At, To: r.At})
+	shifts, err := t.Shifts(ctx, tocsin.ShiftQuery{User: who, From: r.At, To: r.At})
 	if err != nil {
 		return append(lines, "Who was on call then could not be read.")
 	}

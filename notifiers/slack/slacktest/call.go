@@ -25,6 +25,8 @@ type call struct {
 	raw map[string]jsontext.Value
 	// now is when the call was read.
 	now time.Time
+	// self is the WebSocket URL of the server as the caller reached it.
+	self string
 }
 
 // arg returns an argument: a string as it is, anything else as JSON text.
@@ -69,7 +71,10 @@ func (c *call) int(name string, def, most int) int {
 // readCall reads the arguments and the token. The string is Slack's error code
 // for a body that cannot be read.
 func readCall(w http.ResponseWriter, r *http.Request, method string) (*call, string) {
-	c := &call{method: method, args: map[string]string{}, now: time.Now()}
+	c := &call{method: method, args: map[string]string{}, now: time.Now(), self: "ws://" + r.Host}
+	if r.TLS != nil {
+		c.self = "wss://" + r.Host
+	}
 	c.contentType, _, _ = mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.URL.RawQuery != "" {
 		addForm(c.args, r.URL.Query())

@@ -129,13 +129,22 @@ func (s *Server) interact(payload any) (Answer, error) {
 	return s.Interact(raw)
 }
 
-// Interact sends a payload of any content, signed, to the interactions URL.
+// Interact sends a payload of any content, signed, to the interactions URL, or over
+// a connection of Socket Mode.
 func (s *Server) Interact(payload []byte) (Answer, error) {
+	if s.viaSocket(func(c Callbacks) string { return c.Interactions }) {
+		return s.sockets.deliver(interactive, payload)
+	}
 	return s.send(func(c Callbacks) string { return c.Interactions }, formType, []byte("payload="+escapeForm(string(payload))))
 }
 
-// Event sends a body of any content, signed, to the events URL.
+// Event sends a body of any content, signed, to the events URL, or over a connection
+// of Socket Mode. There it is sent again as Slack does until it is acknowledged,
+// which takes up to 6 minutes.
 func (s *Server) Event(body []byte) (Answer, error) {
+	if s.viaSocket(func(c Callbacks) string { return c.Events }) {
+		return s.sockets.deliver(eventsAPI, body)
+	}
 	return s.send(func(c Callbacks) string { return c.Events }, "application/json", body)
 }
 
@@ -150,10 +159,21 @@ func (s *Server) VerifyURL() error {
 	switch {
 	case err != nil:
 		return err
-	case a.Status != http.StatusOK || strings.TrimSpace(string(a.Body)) != challenge:
+	case a.Status != http.StatusOK || !echoes(a.Body, challenge):
 		return fmt.Errorf("your URL didn't respond with the value of the challenge parameter: HTTP %d", a.Status)
 	}
 	return nil
+}
+
+// echoes reports whether an answer gives the challenge back: Slack takes it as plain
+// text, as a form and as JSON.
+func echoes(body []byte, challenge string) bool {
+	text := strings.TrimSpace(string(body))
+	var fields struct {
+		Challenge string `json:"challenge"`
+	}
+	return text == challenge || text == "challenge="+challenge ||
+		json.Unmarshal(body, &fields) == nil && fields.Challenge == challenge
 }
 
 // trigger lets one window be opened.

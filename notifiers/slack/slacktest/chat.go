@@ -94,7 +94,8 @@ func readMetadata(v jsontext.Value) (jsontext.Value, bool) {
 }
 
 // target finds the channel that a message goes to. The caller holds s.mu.
-func (s *Server) target(ref string) (*channel, string) {
+func (s *Server) target(c *call) (*channel, string) {
+	ref := c.arg("channel")
 	ch := s.find(ref)
 	switch u := s.users[ref]; {
 	case u != nil && u.Bot:
@@ -113,7 +114,7 @@ func (s *Server) target(ref string) (*channel, string) {
 		return nil, "is_archived"
 	case !ch.member && ch.private:
 		return nil, "channel_not_found" // Slack does not tell that it exists
-	case !ch.member:
+	case !ch.member && !s.mayJoinIn(c, ch):
 		return nil, "not_in_channel"
 	default:
 		return ch, ""
@@ -138,7 +139,7 @@ func (s *Server) postMessage(c *call) answer {
 		t.metadata = nil
 	}
 	s.mu.Lock()
-	ch, code := s.target(c.arg("channel"))
+	ch, code := s.target(c)
 	if code != "" {
 		s.mu.Unlock()
 		return failed(code)

@@ -16,7 +16,9 @@ func escapeForm(s string) string { return url.QueryEscape(s) }
 
 // Click has a user click what bears the action ID on a message, and returns what
 // the app answered. Of a menu, choice is the value or the text of the option; of a
-// users_select, the ID of the user. A confirmation, where there is one, is given.
+// users_select, the ID of the user. Of check boxes, it names those that are ticked
+// or unticked, in one group: as the user's own client shows them, which does not
+// know yet of what others tick. A confirmation, where there is one, is given.
 // The error says what would have kept the person from clicking, or that the app did
 // not answer in time.
 func (s *Server) Click(ref, ts, user, actionID string, choice ...string) (Answer, error) {
@@ -51,7 +53,13 @@ func (s *Server) clickPayload(ref, ts, user, actionID string, choice []string) (
 		return nil, fmt.Errorf("%s cannot see the messages of %s", user, ch.with)
 	}
 	m := ch.byTS[ts]
-	action, err := findAction(m.blocks, actionID, choice)
+	var action map[string]any
+	var err error
+	if groups := findBoxes(m.blocks, actionID); len(groups) > 0 {
+		action, err = s.toggle(boxView{user: user, channel: ch.id, ts: ts}, groups, choice)
+	} else {
+		action, err = findAction(m.blocks, actionID, choice)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +165,7 @@ func (s *Server) Command(user, ref, text string) (Answer, error) {
 		"response_url": {s.newResponse("commands", u.ID, ch.id, "", now)},
 	}
 	s.mu.Unlock()
-	a, err := s.send(func(c Callbacks) string { return c.Commands }, formType, []byte(form.Encode()))
+	a, err := s.sendCommand(form)
 	if err != nil {
 		return a, err
 	}
@@ -165,6 +173,24 @@ func (s *Server) Command(user, ref, text string) (Answer, error) {
 		return a, fmt.Errorf("%s failed because the app did not respond: HTTP %d", CommandName, a.Status)
 	}
 	return a, s.showAnswer(a, &response{user: u.ID, channel: ch.id})
+}
+
+// sendCommand sends the fields of a command as a form, or as a JSON object over a
+// connection of Socket Mode.
+func (s *Server) sendCommand(form url.Values) (Answer, error) {
+	to := func(c Callbacks) string { return c.Commands }
+	if !s.viaSocket(to) {
+		return s.send(to, formType, []byte(form.Encode()))
+	}
+	fields := map[string]string{}
+	for name := range form {
+		fields[name] = form.Get(name)
+	}
+	raw, err := json.Marshal(fields, json.Deterministic(true))
+	if err != nil {
+		return Answer{}, err
+	}
+	return s.sockets.deliver(slashCommands, raw)
 }
 
 // showAnswer shows the body of the answer to a slash command, if there is one.

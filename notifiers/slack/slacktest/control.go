@@ -30,6 +30,8 @@ func (r *render) element(raw jsontext.Value) {
 		r.out.WriteString("</button>")
 	case e.Type == "static_select" || e.Type == "overflow":
 		r.menu(&e)
+	case e.Type == "checkboxes":
+		r.boxGroup(&e)
 	default:
 		fmt.Fprintf(&r.out, `<span class="button">[%s]</span>`, html.EscapeString(e.Type))
 	}
@@ -157,6 +159,7 @@ func (s *Server) serveDoing(w http.ResponseWriter, r *http.Request) {
 		User    string            `json:"user"`
 		Action  string            `json:"action"`
 		Value   string            `json:"value"`
+		Checked *bool             `json:"checked"`
 		Text    string            `json:"text"`
 		Values  map[string]string `json:"values"`
 	}
@@ -174,6 +177,9 @@ func (s *Server) serveDoing(w http.ResponseWriter, r *http.Request) {
 		var choice []string
 		if in.Value != "" {
 			choice = []string{in.Value}
+		}
+		if in.Checked != nil {
+			s.showBox(in.Channel, in.TS, in.User, in.Action, in.Value, !*in.Checked)
 		}
 		var a Answer
 		if a, err = s.Click(in.Channel, in.TS, in.User, in.Action, choice...); err == nil && a.Status != http.StatusOK {

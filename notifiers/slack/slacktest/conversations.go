@@ -22,14 +22,20 @@ type wireChannel struct {
 	IsMember   bool   `json:"is_member"`
 	User       string `json:"user,omitzero"`
 	Created    int64  `json:"created"`
+	Creator    string `json:"creator,omitzero"`
+	Topic      struct {
+		Value string `json:"value"`
+	} `json:"topic"`
 }
 
 func (c *channel) wire() wireChannel {
-	return wireChannel{
+	w := wireChannel{
 		ID: c.id, Name: c.name, IsChannel: !c.im && !c.private, IsPrivate: c.private || c.im,
 		IsIM: c.im, IsArchived: c.archived, IsMember: c.member, Created: c.created,
-		User: c.with,
+		User: c.with, Creator: c.creator,
 	}
+	w.Topic.Value = c.topic
+	return w
 }
 
 type messagePage struct {
@@ -48,9 +54,6 @@ func (s *Server) readable(c *call) (*channel, string) {
 		return nil, "channel_not_found"
 	case !ch.member:
 		return nil, "not_in_channel"
-	case ch.im:
-		code, _, _ := s.allowed(c.token, []string{"im:history"})
-		return ch, code
 	default:
 		return ch, ""
 	}
@@ -95,9 +98,9 @@ func (s *Server) history(c *call) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ch, code := s.readable(c)
-	if code != "" {
-		return failed(code)
+	ch, ans := s.historyOf(c)
+	if ch == nil {
+		return ans
 	}
 	page, sp := messagePage{OK: true, Messages: []wireMessage{}}, readSpan(c)
 	limit := pageLimit(c)
@@ -125,9 +128,9 @@ func (s *Server) replies(c *call) answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ch, code := s.readable(c)
-	if code != "" {
-		return failed(code)
+	ch, ans := s.historyOf(c)
+	if ch == nil {
+		return ans
 	}
 	parent := ch.byTS[c.arg("ts")]
 	if parent == nil {

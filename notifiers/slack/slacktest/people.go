@@ -227,5 +227,14 @@ func (s *Server) authTest(*call) answer {
 	})
 }
 
-// connectionOpen refuses: Socket Mode is not emulated.
-func (s *Server) connectionOpen(*call) answer { return failed("not_supported") }
+// connectionOpen hands out where a connection of Socket Mode can be made, once
+// (https://docs.slack.dev/reference/methods/apps.connections.open).
+func (s *Server) connectionOpen(c *call) answer {
+	if !strings.HasPrefix(c.token, "xapp-") {
+		return failed("not_allowed_token_type")
+	}
+	if code, needed, provided := s.authorize(c.token, []string{"connections:write"}); code != "" {
+		return denied(code, needed, provided)
+	}
+	return succeeded(map[string]any{"ok": true, "url": c.self + linkPath + "?ticket=" + s.sockets.ticket(c.token, c.now) + "&app_id=" + appID})
+}

@@ -69,7 +69,7 @@ func (s *Server) postEphemeral(c *call) answer {
 
 // tell keeps an ephemeral message of the Web API. The caller holds s.mu.
 func (s *Server) tell(c *call, t content) (ts, code string) {
-	ch, code := s.target(c.arg("channel"))
+	ch, code := s.target(c)
 	if code != "" {
 		return "", code
 	}

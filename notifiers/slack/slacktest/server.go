@@ -2,6 +2,7 @@ package slacktest
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -38,6 +39,7 @@ type Server struct {
 
 	faults  faults
 	limiter limiter
+	sockets Sockets
 	closed  chan struct{}
 	closing sync.Once
 
@@ -55,7 +57,9 @@ type Server struct {
 	triggers   map[string]*trigger
 	responses  map[string]*response // by path
 	ephemerals []Ephemeral
-	lastTS     int64 // microseconds
+	later      map[string]scheduled // by ID
+	boxes      map[boxView][]string // what is ticked before whom, by value
+	lastTS     int64                // microseconds
 	nextID     uint64
 	calls      map[string]int
 	log        ring[Request]
@@ -71,7 +75,7 @@ type Option func(*Server)
 func WithAutoCreate() Option { return func(s *Server) { s.autoCreate = true } }
 
 // WithToken makes the server accept only the tokens given this way, each with
-// its OAuth scopes; no scopes: all of them. Without this option any non-empty
+// its OAuth scopes; no scopes: all of them but chat:write.public. Without this option any non-empty
 // token is accepted, with all scopes.
 func WithToken(name string, scopes ...string) Option {
 	return func(s *Server) { s.AddToken(name, scopes...) }
@@ -131,6 +135,7 @@ func New(opts ...Option) *Server {
 	s.faults.rand = rand.New(rand.NewPCG(1, 0))
 	s.limiter.methods = map[string]rate{}
 	s.watch.changed = make(chan struct{})
+	s.sockets.init(s)
 	for _, o := range opts {
 		o(s)
 	}
@@ -138,15 +143,19 @@ func New(opts ...Option) *Server {
 	return s
 }
 
-// Close lets go of every request that a fault holds back and ends the event
-// streams of the page. The server answers on.
+// Close lets go of every request that a fault holds back, ends the event streams
+// of the page and the connections of Socket Mode. The server answers on.
 func (s *Server) Close() { s.closing.Do(func() { close(s.closed) }) }
 
-// ServeHTTP answers the Web API below /api/, messages to a response_url, the page
-// at / and what the page needs.
+// ServeHTTP answers the Web API below /api/, messages to a response_url, connections
+// of Socket Mode, the page at / and what the page needs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if method, ok := strings.CutPrefix(r.URL.Path, "/api/"); ok {
 		s.serveAPI(w, r, method)
+		return
+	}
+	if r.URL.Path == linkPath {
+		s.sockets.serve(w, r)
 		return
 	}
 	if isResponse(r.URL.Path) {
@@ -177,6 +186,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, method string)
 		// The documented way to cut a connection without an answer.
 		panic(http.ErrAbortHandler)
 	}
+	s.tellScopes(w, c.token)
 	ans.write(w)
 }
 
@@ -226,28 +236,32 @@ type route struct {
 }
 
 func (s *Server) methods() map[string]route {
-	return map[string]route{
-		"api.test":                {nil, s.apiTest},
-		"auth.test":               {nil, s.authTest},
-		"chat.postMessage":        {[]string{"chat:write"}, s.postMessage},
-		"chat.postEphemeral":      {[]string{"chat:write"}, s.postEphemeral},
-		"chat.update":             {[]string{"chat:write"}, s.update},
-		"chat.delete":             {[]string{"chat:write"}, s.deleteMessage},
-		"conversations.history":   {historyScopes, s.history},
-		"conversations.replies":   {historyScopes, s.replies},
-		"conversations.info":      {channelScopes, s.conversationInfo},
-		"conversations.list":      {channelScopes, s.conversationList},
-		"conversations.join":      {[]string{"channels:join"}, s.conversationJoin},
-		"conversations.open":      {[]string{"im:write"}, s.conversationOpen},
-		"users.info":              {[]string{"users:read"}, s.userInfo},
-		"users.lookupByEmail":     {[]string{"users:read.email"}, s.userByEmail},
-		"usergroups.list":         {[]string{"usergroups:read"}, s.userGroupList},
-		"usergroups.users.list":   {[]string{"usergroups:read"}, s.userGroupUsers},
-		"usergroups.users.update": {[]string{"usergroups:write"}, s.userGroupUpdate},
-		"views.open":              {nil, s.viewOpen},
-		"views.publish":           {nil, s.viewPublish},
-		"views.update":            {nil, s.viewUpdate},
-		"reactions.add":           {[]string{"reactions:write"}, s.reactionAdd},
-		"apps.connections.open":   {nil, s.connectionOpen},
+	out := map[string]route{
+		"api.test":                    {nil, s.apiTest},
+		"auth.test":                   {nil, s.authTest},
+		"chat.postMessage":            {[]string{"chat:write"}, s.postMessage},
+		"chat.postEphemeral":          {[]string{"chat:write"}, s.postEphemeral},
+		"chat.update":                 {[]string{"chat:write"}, s.update},
+		"chat.scheduleMessage":        {[]string{"chat:write"}, s.schedule},
+		"chat.deleteScheduledMessage": {[]string{"chat:write"}, s.unschedule},
+		"chat.delete":                 {[]string{"chat:write"}, s.deleteMessage},
+		"conversations.history":       {historyScopes, s.history},
+		"conversations.replies":       {historyScopes, s.replies},
+		"conversations.info":          {channelScopes, s.conversationInfo},
+		"conversations.list":          {channelScopes, s.conversationList},
+		"conversations.join":          {[]string{"channels:join"}, s.conversationJoin},
+		"conversations.open":          {[]string{"im:write"}, s.conversationOpen},
+		"users.info":                  {[]string{"users:read"}, s.userInfo},
+		"users.lookupByEmail":         {[]string{"users:read.email"}, s.userByEmail},
+		"usergroups.list":             {[]string{"usergroups:read"}, s.userGroupList},
+		"usergroups.users.list":       {[]string{"usergroups:read"}, s.userGroupUsers},
+		"usergroups.users.update":     {[]string{"usergroups:write"}, s.userGroupUpdate},
+		"views.open":                  {nil, s.viewOpen},
+		"views.publish":               {nil, s.viewPublish},
+		"views.update":                {nil, s.viewUpdate},
+		"reactions.add":               {[]string{"reactions:write"}, s.reactionAdd},
+		"apps.connections.open":       {nil, s.connectionOpen},
 	}
+	maps.Copy(out, s.roomMethods())
+	return out
 }

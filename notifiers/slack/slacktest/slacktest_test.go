@@ -158,8 +158,9 @@ func TestSlackGoUsersGroupsAndConversations(t *testing.T) {
 		require.EqualError(t, err, "not_found")
 		_, err = api.PublishViewContext(ctx, slackgo.PublishViewContextRequest{UserID: ana, View: slackgo.HomeTabViewRequest{Type: "home", Blocks: view.Blocks}})
 		require.NoError(t, err)
-		_, _, err = api.StartSocketModeContext(ctx)
-		require.EqualError(t, err, "not_supported")
+		_, link, err := api.StartSocketModeContext(ctx)
+		require.NoError(t, err)
+		require.Contains(t, link, "/link?ticket=")
 	})
 }
 

@@ -24,6 +24,7 @@ type channel struct {
 	created  int64
 	messages []*message
 	byTS     map[string]*message
+	inside
 }
 
 // message is one message as it is stored. Its fields change under Server.mu.
@@ -42,6 +43,7 @@ type message struct {
 	replies      int
 	latestReply  string
 	reactions    []string
+	subtype      string
 }
 
 func (m *message) isReply() bool { return m.threadTS != "" && m.threadTS != m.ts }
@@ -72,7 +74,7 @@ type wireEdited struct {
 
 func (m *message) wire(metadata bool) wireMessage {
 	w := wireMessage{
-		Type: "message", TS: m.ts, User: m.user, BotID: m.botID, Team: TeamID, Text: m.text,
+		Type: "message", Subtype: m.subtype, TS: m.ts, User: m.user, BotID: m.botID, Team: TeamID, Text: m.text,
 		Blocks: m.blocks, Attachments: m.attachments, ThreadTS: m.threadTS,
 		ReplyCount: m.replies, LatestReply: m.latestReply,
 	}
@@ -188,11 +190,13 @@ func (s *Server) AddToken(name string, scopes ...string) {
 	s.tokens[name] = &token{all: len(scopes) == 0, scopes: slices.Clone(scopes)}
 }
 
-// RevokeToken makes the server answer token_revoked to the token.
+// RevokeToken makes the server answer token_revoked to the token, and ends the
+// connections that were opened with it.
 func (s *Server) RevokeToken(name string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.revoked[name] = true
+	s.mu.Unlock()
+	s.sockets.revoke(name)
 }
 
 // AddChannel creates a public channel with the bot in it and returns its ID;

@@ -81,17 +81,19 @@ type block struct {
 }
 
 type element struct {
-	Type        string           `json:"type"`
-	ActionID    string           `json:"action_id"`
-	Text        jsontext.Value   `json:"text"`
-	Value       string           `json:"value"`
-	URL         string           `json:"url"`
-	Style       string           `json:"style"`
-	Options     []jsontext.Value `json:"options"`
-	Placeholder jsontext.Value   `json:"placeholder"`
-	ImageURL    string           `json:"image_url"`
-	AltText     string           `json:"alt_text"`
-	Confirm     *struct {
+	Type     string           `json:"type"`
+	ActionID string           `json:"action_id"`
+	Text     jsontext.Value   `json:"text"`
+	Value    string           `json:"value"`
+	URL      string           `json:"url"`
+	Style    string           `json:"style"`
+	Options  []jsontext.Value `json:"options"`
+	// InitialOptions are those of check boxes that are ticked.
+	InitialOptions []jsontext.Value `json:"initial_options"`
+	Placeholder    jsontext.Value   `json:"placeholder"`
+	ImageURL       string           `json:"image_url"`
+	AltText        string           `json:"alt_text"`
+	Confirm        *struct {
 		Title   textObject `json:"title"`
 		Text    textObject `json:"text"`
 		Confirm textObject `json:"confirm"`
@@ -352,9 +354,13 @@ func (k *checker) button(e *element, at string) {
 // options checks those of a menu
 // (https://docs.slack.dev/reference/block-kit/composition-objects/option-object).
 func (k *checker) options(e *element, at string) {
-	most := maxOptions
-	if e.Type == "overflow" {
+	most, kind := maxOptions, "plain_text"
+	switch e.Type {
+	case "overflow":
 		most = maxOverflow
+	case "checkboxes", "radio_buttons":
+		most, kind = maxBoxes, ""
+		k.boxOptions(e, at)
 	}
 	if len(e.Options) == 0 && e.Type != "static_select" || len(e.Options) > most {
 		k.fail(at+"/options", "must have 1 to %d items", most)
@@ -369,7 +375,7 @@ func (k *checker) options(e *element, at string) {
 			k.fail(where, "must be an option object")
 			continue
 		}
-		k.text(o.Text, where+"/text", maxOptionText, "")
+		k.text(o.Text, where+"/text", maxOptionText, kind)
 		k.length(where+"/value", o.Value, maxOptionValue)
 	}
 	if len(e.Placeholder) > 0 {

@@ -30,6 +30,7 @@ const (
 type view struct {
 	id, kind, user string
 	raw            jsontext.Value
+	hash           string
 	open           bool
 	errors         map[string]string
 }
@@ -244,15 +245,6 @@ func (s *Server) viewOpen(c *call) answer {
 	return s.putView(c, "modal", "", func() (string, string) { return s.pull(id, c.now) })
 }
 
-func (s *Server) viewPublish(c *call) answer {
-	return s.putView(c, "home", "", func() (string, string) {
-		if s.users[c.arg("user_id")] == nil {
-			return "", "user_not_found"
-		}
-		return c.arg("user_id"), ""
-	})
-}
-
 func (s *Server) viewUpdate(c *call) answer {
 	id := c.arg("view_id")
 	return s.putView(c, "", id, func() (string, string) {
@@ -291,6 +283,9 @@ func (s *Server) putView(c *call, kind, id string, whose func() (user, code stri
 			s.modals = append(s.modals, v)
 		}
 	}
+	s.lastTS = max(time.Now().UnixMicro(), s.lastTS+1)
+	v.hash = fmt.Sprintf("%d.%06d", s.lastTS/1e6, s.lastTS%1e6)
+	fields["hash"] = jsontext.Value(strconv.Quote(v.hash))
 	fields["id"] = jsontext.Value(strconv.Quote(v.id))
 	fields["team_id"] = jsontext.Value(strconv.Quote(TeamID))
 	raw, err := json.Marshal(fields, json.Deterministic(true))

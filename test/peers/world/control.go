@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+)
+
+// doing is what a test asks for; each verb uses a part of it.
+type doing struct {
+	User    string            `json:"user"`
+	Channel string            `json:"channel"`
+	TS      string            `json:"ts"`
+	Action  string            `json:"action"`
+	Choice  []string          `json:"choice"`
+	Text    string            `json:"text"`
+	Values  map[string]string `json:"values"`
+	// Payload is sent as it is, signed.
+	Payload json.RawMessage `json:"payload"`
+	// Secret and the URLs say where callbacks go.
+	Secret       string `json:"secret"`
+	Interactions string `json:"interactions"`
+	Commands     string `json:"commands"`
+	Events       string `json:"events"`
+	// Method and what follows are a fault.
+	Method     string `json:"method"`
+	Error      string `json:"error"`
+	Status     int    `json:"status"`
+	RetryAfter *int   `json:"retryAfter"`
+	Count      int    `json:"count"`
+}
+
+// done is what came of it: Status and Body are the app's answer.
+type done struct {
+	Status int    `json:"status,omitempty"`
+	Body   string `json:"body,omitempty"`
+	Error  string `json:"error,omitempty"`
+	Value  any    `json:"value,omitempty"`
+}
+
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	var in doing
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	out := w.do(strings.TrimPrefix(r.URL.Path, "/do/"), &in)
+	rw.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(rw).Encode(out) // the test is gone
+}
+
+func (w *world) do(verb string, in *doing) done {
+	switch verb {
+	case "callbacks":
+		w.slack.SetCallbacks(slacktest.Callbacks{
+			Secret: in.Secret, Interactions: in.Interactions, Commands: in.Commands, Events: in.Events, Self: w.slackURL,
+		})
+		return done{}
+	case "click":
+		return answered(w.slack.Click(in.Channel, in.TS, in.User, in.Action, in.Choice...))
+	case "submit":
+		return answered(w.slack.Submit(in.User, in.Values))
+	case "command":
+		return answered(w.slack.Command(in.User, in.Channel, in.Text))
+	case "open-home":
+		return answered(w.slack.OpenHome(in.User, "home"))
+	case "interact":
+		return answered(w.slack.Interact(in.Payload))
+	case "event":
+		return answered(w.slack.Event(in.Payload))
+	case "verify-url":
+		return answered(slacktest.Answer{}, w.slack.VerifyURL())
+	case "payload":
+		raw, err := w.slack.ClickPayload(in.Channel, in.TS, in.User, in.Action, in.Choice...)
+		return answered(slacktest.Answer{Body: raw}, err)
+	case "refresh":
+		return done{Value: w.slack.Sockets().Refresh(0, "refresh_requested", 50*time.Millisecond)}
+	case "drop":
+		return done{Value: w.slack.Sockets().Drop(0, false)}
+	case "fault":
+		w.slack.Fault(slacktest.Fault{Method: in.Method, Error: in.Error, Status: in.Status, RetryAfter: in.RetryAfter, Count: in.Count})
+		return done{}
+	default:
+		return w.look(verb, in)
+	}
+}
+
+// look tells what there is.
+func (w *world) look(verb string, in *doing) done {
+	switch verb {
+	case "trigger":
+		return done{Value: w.slack.Trigger(in.User)}
+	case "say":
+		return done{Value: w.slack.Say(in.Channel, in.User, in.Text, in.TS)}
+	case "messages":
+		return done{Value: w.slack.Messages(in.Channel)}
+	case "ephemerals":
+		return done{Value: w.slack.Ephemerals(in.User)}
+	case "view":
+		v, open := w.slack.View(in.User)
+		if !open {
+			return done{}
+		}
+		return done{Value: v}
+	case "sent":
+		return done{Value: w.sent.all()}
+	case "sockets":
+		x := w.slack.Sockets()
+		return done{Value: sockets{x.Len(), x.Opened(), x.Violations()}}
+	case "pages":
+		return done{Value: w.pagerduty.Incidents("")}
+	default:
+		return done{Error: fmt.Sprintf("nobody can %q here", verb)}
+	}
+}
+
+// sockets is the state of Socket Mode.
+type sockets struct {
+	Connections int      `json:"connections"`
+	Opened      int      `json:"opened"`
+	Violations  []string `json:"violations"`
+}
+
+func answered(a slacktest.Answer, err error) done {
+	out := done{Status: a.Status, Body: string(a.Body)}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return out
+}

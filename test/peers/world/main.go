@@ -1,0 +1,159 @@
+// Command world is what the vendors' own clients of test/peers meet: the emulators
+// of Slack and PagerDuty and the real binary between them, on loopback ports. It
+// prints one line of JSON that says where everything is, takes what people do in
+// Slack as JSON (POST /do/VERB), and ends with its standard input.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
+	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+)
+
+// The secrets of this world.
+const (
+	botToken      = "xoxb-tocsin"
+	peerToken     = "xoxb-peer"
+	narrowToken   = "xoxb-narrow"
+	revokedToken  = "xoxb-revoked"
+	signingSecret = "8f742231b10e8888abcd99yyyzzz85a5"
+	routingKey    = "0123456789abcdef0123456789abcdef"
+	apiToken      = "pd-token"
+	appToken      = "xapp-peer"
+)
+
+func main() {
+	binary := flag.String("tocsin", "bin/tocsin", "the binary under test")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, stop = context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // its end is all that counts
+		stop()
+	}()
+	if err := run(ctx, *binary, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// world is everything that runs.
+type world struct {
+	slack     *slacktest.Server
+	pagerduty *pagerdutytest.Server
+	sent      recorder
+	slackURL  string
+	tocsinURL string
+}
+
+// places says where everything is, and what opens it.
+type places struct {
+	Control   string `json:"control"`
+	Slack     string `json:"slack"`
+	Tocsin    string `json:"tocsin"`
+	PagerDuty string `json:"pagerduty"`
+	// TocsinTLS and PagerDutyTLS are hosts with ports, for clients that speak
+	// https alone; Certificate is theirs.
+	TocsinTLS    string `json:"tocsinTLS"`
+	PagerDutyTLS string `json:"pagerdutyTLS"`
+	Certificate  string `json:"certificate"`
+	// Log is the file that Tocsin logs to.
+	Log string `json:"log"`
+
+	PeerToken     string `json:"peerToken"`
+	NarrowToken   string `json:"narrowToken"`
+	RevokedToken  string `json:"revokedToken"`
+	SigningSecret string `json:"signingSecret"`
+	RoutingKey    string `json:"routingKey"`
+	APIToken      string `json:"apiToken"`
+	AppToken      string `json:"appToken"`
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, binary string, out io.Writer) (err error) {
+	dir, err := os.MkdirTemp("", "tocsin-peers-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	w := &world{
+		slack: slacktest.New(slacktest.WithAutoCreate(), slacktest.WithToken(botToken), slacktest.WithToken(peerToken),
+			slacktest.WithToken(appToken, "connections:write"), slacktest.WithToken(narrowToken, "chat:write", "channels:read"), slacktest.WithToken(revokedToken)),
+		pagerduty: pagerdutytest.New(pagerdutytest.Config{APIToken: apiToken}),
+	}
+	w.populate()
+	slack := httptest.NewServer(w.sent.record(w.slack))
+	defer slack.Close()
+	defer w.slack.Close()
+	pagerduty, pagerdutyTLS := httptest.NewServer(w.pagerduty), httptest.NewTLSServer(w.pagerduty)
+	defer pagerduty.Close()
+	defer pagerdutyTLS.Close()
+	w.slackURL = slack.URL
+	p, err := start(ctx, binary, dir, slack.URL, pagerduty.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	w.tocsinURL = p.url
+	target, err := url.Parse(p.url)
+	if err != nil {
+		return err
+	}
+	front := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
+	defer front.Close()
+	control := httptest.NewServer(http.HandlerFunc(w.serve))
+	defer control.Close()
+	err = json.NewEncoder(out).Encode(places{
+		Control: control.URL, Slack: slack.URL, Tocsin: p.url, PagerDuty: pagerduty.URL, Log: p.log,
+		TocsinTLS: strings.TrimPrefix(front.URL, "https://"), PagerDutyTLS: strings.TrimPrefix(pagerdutyTLS.URL, "https://"),
+		Certificate: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})),
+		PeerToken:   peerToken, NarrowToken: narrowToken, RevokedToken: revokedToken, SigningSecret: signingSecret,
+		RoutingKey: routingKey, APIToken: apiToken, AppToken: appToken,
+	})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// populate fills the workspace and the account.
+func (w *world) populate() {
+	for id, name := range map[string]string{"U0ANA": "ana", "U0BO": "bo", "U0CY": "cy", "U0DEE": "dee", "U0STRANGER": "stranger"} {
+		w.slack.AddUser(slacktest.User{ID: id, Name: name, RealName: name, Email: name + "@example.com", TimeZone: "Europe/Madrid"})
+	}
+	w.slack.AddUserGroup(slacktest.UserGroup{ID: "S0ONCALL", Handle: "oncall", Name: "On call", Users: []string{"U0CY"}})
+	w.slack.AddChannel("peers")
+	w.slack.AddChannel("archived")
+	w.slack.SetArchived("archived", true)
+	w.slack.AddChannel("elsewhere")
+	w.slack.SetMember("elsewhere", false)
+	w.slack.RevokeToken(revokedToken)
+	reference := func(id, kind, summary string) pagerdutytest.Reference {
+		return pagerdutytest.Reference{ID: id, Type: kind, Summary: summary}
+	}
+	var calls []pagerdutytest.OnCall
+	for n := range 30 {
+		calls = append(calls, pagerdutytest.OnCall{
+			User: reference(fmt.Sprintf("PUSER%02d", n), "user_reference", "Ana"), EscalationLevel: 1,
+			EscalationPolicy: reference("PPOLICY", "escalation_policy_reference", "Platform"),
+		})
+	}
+	w.pagerduty.SetOnCalls(calls...)
+}
