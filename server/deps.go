@@ -139,6 +139,9 @@ type Deps struct {
 	// credentials. It returns tocsin.ErrNotFound for a name that it does not know.
 	// Nil: 404.
 	Heartbeat func(ctx context.Context, name string) error
+	// Remedies knows the remedies; Remediator runs them. Nil: 404.
+	Remedies   Remedies
+	Remediator Remediator
 	// Metrics serves /metrics. Nil: 404.
 	Metrics http.Handler
 	// Pages serves everything that no other route does, instead of the built-in

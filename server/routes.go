@@ -64,6 +64,7 @@ func (s *Server) routes() *echo.Echo {
 	api.POST("/overrides/:id/cancel", overrides(s.answerOverride(tocsin.OverrideCancel)))
 	api.GET("/runbooks", s.person(s.listRunbooks))
 	api.GET("/runbooks/*", s.person(s.getRunbook))
+	s.remediationRoutes(api)
 	api.GET("/stats", s.person(s.stats))
 	api.GET("/backup", s.person(s.backup))
 
