@@ -38,6 +38,8 @@ func (a Alarm) late(inc *tocsin.Incident, d *tocsin.Delivery) (time.Time, bool) 
 		return time.Time{}, false
 	case d.Failed:
 		return d.Since, true
+	case d.Target == tocsin.IncidentChannel:
+		return time.Time{}, false // it calls nobody, and Slack makes but 20 a minute
 	case a.After > 0 && d.Lags(inc):
 		return d.Since.Add(a.After), true
 	default:

@@ -30,13 +30,18 @@ func TestAlarmIsDue(t *testing.T) {
 		alarm  escalation.Alarm
 		due    time.Time
 	}{
-		"lags":              {func(*tocsin.Incident) {}, alarm, start.Add(5 * time.Minute)},
-		"failed: at once":   {func(i *tocsin.Incident) { i.Delivery("pagerduty:page/0").Failed = true }, alarm, start},
-		"only failures":     {func(i *tocsin.Incident) { i.Delivery("pagerduty:page/0").Failed = true }, escalation.Alarm{}, start},
-		"no bound, no lag":  {func(*tocsin.Incident) {}, escalation.Alarm{}, time.Time{}},
-		"suppressed":        {func(i *tocsin.Incident) { i.Suppressed = 1 }, alarm, time.Time{}},
-		"resolved":          {func(i *tocsin.Incident) { i.State = tocsin.Resolved }, alarm, time.Time{}},
-		"delivered":         {func(i *tocsin.Incident) { deliver(i, "slack:#incidents"); deliver(i, "pagerduty:page/0") }, alarm, time.Time{}},
+		"lags":             {func(*tocsin.Incident) {}, alarm, start.Add(5 * time.Minute)},
+		"failed: at once":  {func(i *tocsin.Incident) { i.Delivery("pagerduty:page/0").Failed = true }, alarm, start},
+		"only failures":    {func(i *tocsin.Incident) { i.Delivery("pagerduty:page/0").Failed = true }, escalation.Alarm{}, start},
+		"no bound, no lag": {func(*tocsin.Incident) {}, escalation.Alarm{}, time.Time{}},
+		"suppressed":       {func(i *tocsin.Incident) { i.Suppressed = 1 }, alarm, time.Time{}},
+		"resolved":         {func(i *tocsin.Incident) { i.State = tocsin.Resolved }, alarm, time.Time{}},
+		"delivered":        {func(i *tocsin.Incident) { deliver(i, "slack:#incidents"); deliver(i, "pagerduty:page/0") }, alarm, time.Time{}},
+		"a channel to come": {func(i *tocsin.Incident) {
+			i.AddTarget(tocsin.IncidentChannel, true, start)
+			deliver(i, "slack:#incidents")
+			deliver(i, "pagerduty:page/0")
+		}, alarm, time.Time{}},
 		"alarmed about one": {func(i *tocsin.Incident) { i.Delivery("slack:#incidents").Alarmed = true }, alarm, start.Add(5 * time.Minute)},
 	} {
 		inc := paged()

@@ -79,6 +79,12 @@ func (e *Engine) OpenManual(ctx context.Context, m tocsin.Manual) (id string, er
 
 // openManual opens the desk's incident as m says.
 func (d *desk) openManual(m tocsin.Manual) error {
+	for _, name := range m.Receivers {
+		_, told := d.rules.spec.Targets[name]
+		if _, paged := d.rules.spec.Receivers[name]; !told && !paged {
+			return tocsin.Invalid("receivers", "%q is not defined", cut(name))
+		}
+	}
 	if len(d.inc.Receivers) == 0 {
 		d.inc.Receivers = slices.Clone(d.rules.spec.Default)
 	}

@@ -120,3 +120,42 @@ func TestAnIncidentGetsAChannelOfItsOwn(t *testing.T) {
 		assert.Nil(t, h.get(id).Delivery(tocsin.IncidentChannel))
 	})
 }
+
+// A channel that is held back, or could not be made, is opened when somebody asks.
+func TestAChannelIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	spec := room(t)
+	spec.Channels = escalation.Channels{Ready: true, Severities: []tocsin.Severity{tocsin.Critical}}
+	play(t, spec, func(h *tower) {
+		id := h.open(tocsin.Critical, "page")
+		h.edit(id, func(i *tocsin.Incident) { i.Delivery(tocsin.IncidentChannel).Ref = "" })
+		h.act(id, tocsin.Action{Kind: tocsin.ActChannel, By: "bo", ID: "click 1"})
+		h.act(id, tocsin.Action{Kind: tocsin.ActChannel, By: "bo", ID: "click 1"})
+		assert.Len(t, h.said(id, tocsin.EventChannel), 2)
+		d := h.get(id).Delivery(tocsin.IncidentChannel)
+		assert.NotEmpty(t, d.Ref, "it was delivered anew")
+
+		h.edit(id, func(i *tocsin.Incident) {
+			d := i.Delivery(tocsin.IncidentChannel)
+			d.Failed, d.Revision, d.FailedRevision = true, 1, i.StateRevision
+		})
+		h.act(id, tocsin.Action{Kind: tocsin.ActChannel, By: "bo", ID: "click 2"})
+		assert.False(t, h.get(id).Delivery(tocsin.IncidentChannel).Failed)
+
+		quiet := h.open(tocsin.Warning, "page")
+		h.act(quiet, tocsin.Action{Kind: tocsin.ActMerge, By: "bo", Into: id})
+		assert.ErrorIs(t, h.errorOf(quiet, tocsin.Action{Kind: tocsin.ActChannel, By: "bo"}), tocsin.ErrConflict, "it would not come")
+		assert.Nil(t, h.get(quiet).Delivery(tocsin.IncidentChannel))
+	})
+}
+
+// An incident for receivers that do not exist would be told to nobody.
+func TestAPageByHandNamesReceiversThatExist(t *testing.T) {
+	t.Parallel()
+	play(t, room(t), func(h *tower) {
+		_, err := h.engine.OpenManual(context.Background(), tocsin.Manual{Title: "x", Receivers: []string{"page", "pgae"}})
+		require.ErrorIs(t, err, tocsin.ErrInvalid)
+		assert.ErrorContains(t, err, "pgae")
+		assert.NotEmpty(t, h.calls(h.page(tocsin.Manual{Title: "x", Receivers: []string{"page"}})))
+	})
+}

@@ -74,8 +74,11 @@ func unpassed(inc *tocsin.Incident) bool {
 // passOn raises the incident that pages for this one, and what that one is merged
 // into.
 func (d *desk) passOn() {
-	inc := d.inc
+	inc, known := d.inc, d.inc.MergedSeverity != ""
 	inc.MergedSeverity = inc.Severity
+	if !known {
+		return // merged by a Tocsin that did not note it: nobody is woken because of that
+	}
 	into := d.tx.Incident(inc.MergedInto)
 	if into == nil || !into.Open() || into.ID == inc.ID {
 		return

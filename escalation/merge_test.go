@@ -71,3 +71,23 @@ func TestUnmerge(t *testing.T) {
 		require.ErrorIs(t, h.errorOf(b, tocsin.Action{Kind: tocsin.ActUnmerge, By: "ana"}), tocsin.ErrConflict)
 	})
 }
+
+// Of an incident that an older Tocsin merged it is not known what the other one
+// knows: nobody is woken after an update because of that. What becomes more severe
+// later is passed on.
+func TestAnOldMergeWakesNobody(t *testing.T) {
+	t.Parallel()
+	play(t, basic(t), func(h *tower) {
+		a, b := h.open(tocsin.Warning, "page"), h.open(tocsin.Critical, "page")
+		h.act(b, tocsin.Action{Kind: tocsin.ActMerge, By: "ana", Into: a})
+		h.act(a, tocsin.Action{Kind: tocsin.ActSeverity, By: "ana", Severity: tocsin.Info})
+		h.ack(a, "ana")
+		h.edit(b, func(i *tocsin.Incident) { i.Severity, i.MergedSeverity = tocsin.Error, "" })
+		h.pass(time.Minute)
+		assert.Equal(t, tocsin.Acknowledged, h.get(a).State)
+		assert.Equal(t, tocsin.Info, h.get(a).Severity)
+		h.edit(b, func(i *tocsin.Incident) { i.Raise(tocsin.Critical, time.Now()) })
+		h.pass(time.Minute)
+		assert.Equal(t, tocsin.Critical, h.get(a).Severity)
+	})
+}

@@ -347,7 +347,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	for _, w := range warnings {
 		a.log.Warn("configuration", "warning", w.String())
 	}
-	p, err := wire(cfg)
+	p, err := wire(a.clicks.untilRestart(cfg))
 	if err != nil {
 		return err
 	}

@@ -39,9 +39,17 @@ func (c *checkCmd) Run(e *env) error {
 	if len(problems) > 0 {
 		return exitError{1, fmt.Sprintf("%d problems in the runbooks", len(problems))}
 	}
-	_, err = fmt.Fprintf(e.out, "%s is good: %d receivers, %d inhibit rules, %d runbooks, %d schedules, %d escalation policies\n",
-		c.Config, len(cfg.Receivers), len(cfg.InhibitRules), len(shelf.List()), len(cfg.Schedules), len(cfg.EscalationPolicies))
+	_, err = fmt.Fprintf(e.out, "%s is good: %s, %s, %s, %s, %s\n", c.Config,
+		plural(len(cfg.Receivers), "receiver"), plural(len(cfg.InhibitRules), "inhibit rule"), plural(len(shelf.List()), "runbook"),
+		plural(len(cfg.Schedules), "schedule"), policies(len(cfg.EscalationPolicies)))
 	return errors.Join(err)
+}
+
+func policies(n int) string {
+	if n == 1 {
+		return "1 escalation policy"
+	}
+	return fmt.Sprintf("%d escalation policies", n)
 }
 
 // checkedAhead is how far schedules are looked at.

@@ -45,6 +45,7 @@ type stage struct {
 	pagerduty *pagerdutytest.Server
 	app       *App
 	url       string
+	slackURL  string
 	out       io.Writer
 	pause     time.Duration
 	started   time.Time
@@ -73,10 +74,6 @@ func (c *demoCmd) Run(ctx context.Context, e *env) error {
 		return errors.Join(explainBusy(err), g.Wait())
 	}
 	err = s.play(ctx, c)
-	if err == nil && !c.Once {
-		fmt.Fprintf(e.out, "\nThe script is over; everything keeps running. Stop with Ctrl-C.\n")
-		<-ctx.Done()
-	}
 	stop()
 	werr := g.Wait()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
@@ -126,12 +123,13 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 		return nil, err
 	}
 	g.Go(func() error { return s.app.Run(ctx) })
-	s.url = "http://" + s.app.Addr()
+	s.url, s.slackURL = "http://"+s.app.Addr(), "http://"+slackAddr
 	s.slack.SetCallbacks(slacktest.Callbacks{
-		Secret: demoSecret, Interactions: s.url + "/slack/interactions", Events: s.url + "/slack/events", Self: "http://" + slackAddr,
+		Secret: demoSecret, Interactions: s.url + "/slack/interactions",
+		Commands: s.url + "/slack/commands", Events: s.url + "/slack/events", Self: s.slackURL,
 	})
 	fmt.Fprintf(out, "Tocsin              %-24s incidents with their runbooks\n", s.url)
-	fmt.Fprintf(out, "emulated Slack      http://%-17s the channels as a person sees them\n", slackAddr)
+	fmt.Fprintf(out, "emulated Slack      http://%-17s the channels as a person sees them; what can be clicked there can be clicked\n", slackAddr)
 	fmt.Fprintf(out, "emulated PagerDuty  http://%-17s its incidents\n", pdAddr)
 	fmt.Fprintf(out, "from a terminal     tocsin incidents --server.url %s\n\n", s.url)
 	return s, nil
@@ -174,7 +172,8 @@ func writeDemoFiles(dir string) error {
 	})
 }
 
-// play runs the scenes one after the other, each until its effect is seen.
+// play runs the scenes one after the other, each until its effect is seen, and
+// unless it is to be over then leaves an incident to whoever watches.
 func (s *stage) play(ctx context.Context, c *demoCmd) error {
 	follow, stop := context.WithCancel(ctx)
 	defer stop()
@@ -183,7 +182,7 @@ func (s *stage) play(ctx context.Context, c *demoCmd) error {
 	for _, sc := range script() {
 		fmt.Fprintf(s.out, "%s  == %s\n", s.clock(), sc.title)
 		if err := sc.act(ctx, s); err != nil {
-			return errors.Join(err, stopAnd(stop, &g))
+			return errors.Join(fmt.Errorf("%q: %w", sc.title, err), stopAnd(stop, &g))
 		}
 		if err := s.until(ctx, sc.title, sc.seen); err != nil {
 			return errors.Join(err, stopAnd(stop, &g))
@@ -195,10 +194,21 @@ func (s *stage) play(ctx context.Context, c *demoCmd) error {
 	if err := s.until(ctx, "nothing lags", func(s *stage) bool { return s.app.store.Stats().Lagging == 0 }); err != nil {
 		return errors.Join(err, stopAnd(stop, &g))
 	}
-	if err := stopAnd(stop, &g); err != nil {
-		return err
+	if err := s.summary(); err != nil || c.Once {
+		return errors.Join(err, stopAnd(stop, &g))
 	}
-	return s.summary(c)
+	if err := s.leave(ctx); err != nil {
+		return errors.Join(err, stopAnd(stop, &g))
+	}
+	<-ctx.Done()
+	return stopAnd(stop, &g)
+}
+
+// leave opens an incident for whoever watches.
+func (s *stage) leave(ctx context.Context) error {
+	fmt.Fprintf(s.out, "\nThe script is over, and one more node goes down: that one is yours. Everything keeps running; stop with Ctrl-C.\n")
+	fmt.Fprintf(s.out, "In %s/?channel=incidents click its buttons, tick its steps, type /tocsin help.\n\n", s.slackURL)
+	return yours(ctx, s)
 }
 
 func stopAnd(stop func(), g *errgroup.Group) error {

@@ -20,15 +20,19 @@ type scene struct {
 	seen  func(*stage) bool
 }
 
-// script is the demo's story: a node goes down, a second one, one recovers, the
-// region goes down and its nodes are inhibited, somebody takes it, all resolve.
-func script() []scene {
-	node := func(n int) map[string]string {
-		return map[string]string{
-			"alertname": "NodeDown", "severity": "critical", "region": "us-east", "component": "node",
-			"instance": fmt.Sprintf("node-us-east-%d:9090", n), "host": fmt.Sprintf("node-us-east-%d", n),
-		}
+// demoNode are the labels of an alert about a node.
+func demoNode(region string, n int) map[string]string {
+	host := fmt.Sprintf("node-%s-%d", region, n)
+	return map[string]string{
+		"alertname": "NodeDown", "severity": "error", "region": region, "component": "node", "instance": host + ":9090", "host": host,
 	}
+}
+
+// script is the demo's story: a node goes down, a second one, one recovers, the
+// region goes down and its nodes are inhibited, bo takes it and works on it in
+// Slack, all resolve.
+func script() []scene {
+	node := func(n int) map[string]string { return demoNode("us-east", n) }
 	region := map[string]string{"alertname": "RegionDown", "severity": "critical", "region": "us-east", "component": "region"}
 	pending := map[string]string{"alertname": "HighPendingTransactions", "severity": "warning", "region": "eu-west", "instance": "node-eu-west-1:9090"}
 	return []scene{
@@ -37,12 +41,20 @@ func script() []scene {
 		{"the first node recovers", post(ends(node(1))), incident("NodeDown", tocsin.Triggered, 1)},
 		{"Alertmanager repeats itself: nothing changes", post(fires(node(2), "Node node-us-east-2 is down")), incident("NodeDown", tocsin.Triggered, 1)},
 		{"a warning elsewhere: chat only, nobody is paged", post(fires(pending, "1,400 transactions wait")), incident("HighPending", tocsin.Triggered, 1)},
-		{"the whole region goes down: its nodes are inhibited", post(fires(region, "Region us-east is down")), both(incident("RegionDown", tocsin.Triggered, 1), quiet("NodeDown"))},
+		{"the whole region goes down: its nodes are inhibited, and it is critical: it gets a channel of its own", post(fires(region, "Region us-east is down")), both(incident("RegionDown", tocsin.Triggered, 1), both(quiet("NodeDown"), roomOf("RegionDown", "Triggered")))},
 		{"a third node goes down: no page, the region's is enough", post(fires(node(3), "Node node-us-east-3 is down")), both(incident("NodeDown", tocsin.Triggered, 2), quiet("NodeDown"))},
 		{"ana was called and does not answer: bo is called", nothing, called("RegionDown", "bo")},
-		{"bo acknowledges the region's incident: nobody else is called", acknowledge("RegionDown", "bo"), incident("RegionDown", tocsin.Acknowledged, 1)},
-		{"everything recovers", post(ends(region), ends(node(2)), ends(node(3)), ends(pending)), both(incident("RegionDown", tocsin.Resolved, 0), both(incident("NodeDown", tocsin.Resolved, 0), incident("HighPending", tocsin.Resolved, 0)))},
+		{"bo clicks Acknowledge in Slack: nobody else is called", clickAcknowledge("RegionDown", "bo"), incident("RegionDown", tocsin.Acknowledged, 1)},
+		{"bo ticks the first two steps of the runbook", then(tick("RegionDown", "bo", 1), tick("RegionDown", "bo", 2)), both(incident("RegionDown", tocsin.Acknowledged, 1), ticked("RegionDown", 2))},
+		{"bo types /tocsin oncall: bo alone sees the answer", typeCommand("bo", "oncall"), answered("bo", "On call now")},
+		{"bo marks a message in the incident's channel with 📌: a note", pin("RegionDown", "bo", "the provider confirms it: back in 20 minutes"), incident("RegionDown", tocsin.Acknowledged, 1)},
+		{"everything recovers", post(ends(region), ends(node(2)), ends(node(3)), ends(pending)), both(both(incident("RegionDown", tocsin.Resolved, 0), roomOf("RegionDown", "Resolved")), both(incident("NodeDown", tocsin.Resolved, 0), incident("HighPending", tocsin.Resolved, 0)))},
 	}
+}
+
+// yours is what is left for whoever watches, when the script is over.
+func yours(ctx context.Context, s *stage) error {
+	return post(fires(demoNode("ap-south", 1), "Node node-ap-south-1 is down"))(ctx, s)
 }
 
 // demoPeople are the people of the demo's configuration, by their ID in Slack.
@@ -126,17 +138,6 @@ func postJSON(ctx context.Context, url string, body []byte) error {
 	return nil
 }
 
-func acknowledge(name, by string) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
-		inc := s.find(name)
-		if inc == nil {
-			return fmt.Errorf("no incident for %s", name)
-		}
-		body := fmt.Appendf(nil, `{"by":%q}`, by)
-		return postJSON(ctx, s.url+"/api/v1/incidents/"+inc.ID+"/acknowledge", body)
-	}
-}
-
 // find returns the incident whose runbook or alerts are those of an alert name.
 func (s *stage) find(name string) *tocsin.Incident {
 	var found *tocsin.Incident
@@ -192,7 +193,7 @@ func (s *stage) toldOf(user string) int {
 }
 
 // summary compares what the emulators hold with what should have arrived.
-func (s *stage) summary(c *demoCmd) error {
+func (s *stage) summary() error {
 	type check struct {
 		what      string
 		got, want int
@@ -205,6 +206,9 @@ func (s *stage) summary(c *demoCmd) error {
 		}
 	}
 	checks := []check{
+		{"incident channels", len(s.slack.Rooms("inc-")), 1},
+		{"runbook steps done", s.done("RegionDown"), 2},
+		{"notes", s.notes("RegionDown"), 1},
 		{"messages in #incidents", len(s.slack.Messages("#incidents")), 2},
 		{"messages in #alerts", len(s.slack.Messages("#alerts")), 1},
 		{"messages to bo", len(s.slack.Messages("U0000000BO")), s.toldOf("bo")},

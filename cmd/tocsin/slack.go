@@ -105,6 +105,17 @@ func clickable(cfg *config.Config) bool {
 	return !cfg.Slack.SigningSecret.IsZero() || !cfg.Slack.AppToken.IsZero()
 }
 
+// untilRestart leaves out the buttons of a configuration whose clicks are taken
+// only after the next start.
+func (c *clicks) untilRestart(cfg *config.Config) *config.Config {
+	if c.handler != nil {
+		return cfg
+	}
+	out := *cfg
+	out.Slack.SigningSecret, out.Slack.AppToken = config.Secret{}, config.Secret{}
+	return &out
+}
+
 // serve adds the paths that Slack calls.
 func (c *clicks) serve(callbacks map[string]http.Handler) {
 	if !c.signed {

@@ -98,7 +98,7 @@ func TestSlackDocumentConfigurations(t *testing.T) {
 		assert.Empty(t, warnings, f.text)
 		tried++
 	}
-	assert.Equal(t, 2, tried)
+	assert.Equal(t, 3, tried)
 }
 
 // TestSlackDocumentCommands follows the document in a new workspace, up to the

@@ -127,6 +127,8 @@ type visit struct {
 	opened, note string
 	// bot is our own user's ID, once it is known.
 	bot string
+	// docs tell of all incidents' channels.
+	docs []tocsin.Document
 }
 
 func (v *visit) deliver(ctx context.Context) (tocsin.Receipt, error) {
@@ -139,7 +141,7 @@ func (v *visit) deliver(ctx context.Context) (tocsin.Receipt, error) {
 		r := receipt(v.n, "")
 		r.Told = lastSeq(v.n.Events)
 		if v.room.Number == 0 {
-			r.Text = "no channel was opened: the incident is resolved"
+			r.Text = v.without()
 		}
 		return r, nil
 	}

@@ -24,6 +24,8 @@ type room struct {
 	Number int `json:"number"`
 	// Channel is its ID; empty: Slack has not said yet.
 	Channel string `json:"channel,omitzero"`
+	// Since is when Slack was first asked for it.
+	Since time.Time `json:"since,omitzero"`
 	// Said is true when the incident's timeline tells of it.
 	Said bool `json:"said,omitzero"`
 	// Pinned is the ts of the message that was pinned, Topic the one that was set.
@@ -69,6 +71,7 @@ func (v *visit) load(ctx context.Context) error {
 	if at, found := slices.BinarySearchFunc(docs, id, func(d tocsin.Document, id string) int { return strings.Compare(d.ID, id) }); found {
 		v.room = readRoom(docs[at].Value)
 	}
+	v.docs = docs
 	return nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -18,6 +20,11 @@ const (
 	maxRooms = 9
 	// maxNames bounds the names that are tried at a time.
 	maxNames = 3
+	// maxCrowd bounds the channels that are opened within crowdWithin without
+	// anybody asking: where hundreds of incidents open at once, hundreds of channels
+	// are what nobody can read, and what Slack has everybody invited to.
+	maxCrowd    = 10
+	crowdWithin = time.Hour
 )
 
 // createHints say what to do where Slack makes no channel.
@@ -40,12 +47,41 @@ func (v *visit) open(ctx context.Context) error {
 			return err
 		}
 		return v.enter(ctx, found, "took over #"+v.room.Name+", which an attempt that was cut off has left")
+	case v.crowded():
+		return nil
 	case !asked:
 		if err := v.rename(ctx); err != nil {
 			return err
 		}
 	}
 	return v.create(ctx)
+}
+
+// crowded reports whether so many incidents have got a channel just now that this
+// one, for which nobody has asked, is held back.
+func (v *visit) crowded() bool {
+	if v.room.Number > 0 || slices.ContainsFunc(v.n.Events, func(e tocsin.Event) bool { return e.Kind == tocsin.EventChannel && e.Actor != "" }) {
+		return false
+	}
+	recent := 0
+	for _, d := range v.docs {
+		if rm := readRoom(d.Value); v.n.Now.Sub(rm.Since) < crowdWithin {
+			recent++
+		}
+	}
+	return recent >= maxCrowd
+}
+
+// without says why the incident has had no channel, once while it is open.
+func (v *visit) without() string {
+	switch {
+	case !v.n.Incident.Open():
+		return "no channel was opened: the incident is resolved"
+	case v.n.Delivery.Revision == 0:
+		return fmt.Sprintf("no channel was opened: %d other incidents have got one within the last hour; /tocsin channel %s opens one all the same", maxCrowd, v.n.Incident.ID)
+	default:
+		return ""
+	}
 }
 
 // create makes the channel. A name that is taken is our own, from an attempt that
@@ -89,7 +125,7 @@ func createError(err error) error {
 // enter notes the channel that there is now.
 func (v *visit) enter(ctx context.Context, id, opened string) error {
 	v.opened = opened
-	return v.save(ctx, func(rm *room) { *rm = room{Name: v.room.Name, Number: rm.Number, Channel: id} })
+	return v.save(ctx, func(rm *room) { *rm = room{Name: v.room.Name, Number: rm.Number, Channel: id, Since: rm.Since} })
 }
 
 // rename decides on the next name.
@@ -99,7 +135,7 @@ func (v *visit) rename(ctx context.Context) error {
 	}
 	number := v.room.Number + 1
 	name := roomName(v.settings.Prefix, v.n.Incident, number)
-	return v.save(ctx, func(rm *room) { *rm = room{Name: name, Number: number} })
+	return v.save(ctx, func(rm *room) { *rm = room{Name: name, Number: number, Since: v.n.Now} })
 }
 
 // left looks for a channel of the wanted name that is ours. The string says why

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -52,10 +53,16 @@ func (b *behind) do(fn func(context.Context)) {
 	b.mu.Unlock()
 	go func() {
 		defer b.idle.Done()
+		defer func() {
+			// Nobody else would catch it, and the process would end.
+			if v := recover(); v != nil {
+				b.h.cfg.Logger.Error("an answer to somebody in Slack panicked: this is a fault of Tocsin, please report it", "panic", v, "stack", string(debug.Stack()))
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.waiting--
+		}()
 		fn(b.ctx)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.waiting--
 	}()
 }
 

@@ -178,7 +178,7 @@ func (h *Handler) Commands() http.Handler { return h.door("command", form, h.com
 
 // Events takes the Events API: it proves to Slack whose URL it is, does what the
 // events that it knows ask for, and acknowledges all else.
-func (h *Handler) Events() http.Handler { return h.door("event", "application/json", h.event) }
+func (h *Handler) Events() http.Handler { return h.door("event", "application/json", h.eventOnce) }
 
 const form = "application/x-www-form-urlencoded"
 

@@ -13,6 +13,9 @@
 // else is said to the person alone, by the callback's response_url, or by
 // chat.postEphemeral where there is none any more.
 //
+// What comes over connections of Socket Mode is not signed: they have authenticated
+// Slack. Take has it go the same way from there.
+//
 // A request that is refused does nothing. It is logged once per cause and minute,
 // and counted.
 package callback

@@ -35,6 +35,31 @@ var events = map[string]doing{
 	"message":         (*Handler).messaged,
 }
 
+// eventOnce is event, which has Slack's second try of one that is still under way
+// wait for what becomes of the first: an answer to Slack's second try is the last
+// that it asks for.
+func (h *Handler) eventOnce(ctx context.Context, body []byte) answer {
+	key := flightKey("", "events_api", body)
+	if key == flightKey("", "events_api", nil) {
+		return h.event(ctx, body)
+	}
+	var a answer
+	first := false
+	_, done := h.flights.once(key, h.cfg.Now(), func() ([]byte, bool) {
+		first = true
+		a = h.event(ctx, body)
+		return nil, a.refusal == nil && a.status < http.StatusInternalServerError
+	})
+	switch {
+	case first:
+		return a
+	case done:
+		return ok("ignored")
+	default:
+		return answer{outcome: "failed", status: http.StatusServiceUnavailable}
+	}
+}
+
 // event answers the Events API: the challenge by which Slack verifies the URL
 // (https://docs.slack.dev/reference/events/url_verification), the events that are
 // subscribed to, and a plain acknowledgement to all else, so that Slack does not

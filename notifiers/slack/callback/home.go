@@ -127,7 +127,7 @@ func (h *Handler) publish(ctx context.Context, user string, t homeTurn) {
 		case err == nil:
 			h.metrics.replies.WithLabelValues("said").Inc()
 			return
-		case errors.Is(err, slack.ErrHomeChanged):
+		case errors.Is(err, slack.ErrHomeChanged) && t.hash != "":
 			t.hash = "" // what is made after this is newer than what is there
 			continue
 		case tocsin.IsPermanent(err), use >= maxUses, ctx.Err() != nil:

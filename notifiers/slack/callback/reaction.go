@@ -48,7 +48,7 @@ func (h *Handler) reacted(ctx context.Context, e *envelope) answer {
 	case errors.Is(err, tocsin.ErrNotFound):
 		return ok("ignored") // deleted meanwhile
 	case tocsin.IsPermanent(err):
-		return h.unreadable(p, err)
+		return h.unreadable(ctx, p, err)
 	case err != nil:
 		return h.pinLater("the message could not be read", err)
 	case m.Own:
@@ -126,13 +126,21 @@ func (h *Handler) pinned(ctx context.Context, p *pinning, m *slack.Found, incide
 
 // unreadable says to who marked a message that it cannot be read. In channels that
 // have nothing to do with incidents nobody is told.
-func (h *Handler) unreadable(p *pinning, err error) answer {
+func (h *Handler) unreadable(ctx context.Context, p *pinning, err error) answer {
 	h.log.once(h.cfg.Now(), "pin").Warn("a message that was marked in Slack could not be read; it is no note", "channel", p.Item.Channel, "error", err)
-	if _, known := h.d.Who(p.User); !known {
+	if _, known := h.d.Who(p.User); !known || !h.shows(ctx, p.Item.Channel) {
 		return ok("failed")
 	}
 	return h.told("failed", sender{user: p.User, channel: p.Item.Channel, at: h.cfg.Now()},
 		"Nothing was noted: "+slack.Escape(err.Error(), 400)+".")
+}
+
+// shows reports whether an incident that is not archived is shown in a channel.
+func (h *Handler) shows(ctx context.Context, channel string) bool {
+	live, err := h.d.Reader.List(ctx, tocsin.Filter{Limit: homeScan})
+	return err == nil && slices.ContainsFunc(live, func(i *tocsin.Incident) bool {
+		return slices.ContainsFunc(i.Deliveries, func(d tocsin.Delivery) bool { return strings.HasPrefix(d.Ref, channel+"/") })
+	})
 }
 
 // pinLater has Slack send the event again.

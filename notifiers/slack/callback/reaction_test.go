@@ -174,6 +174,11 @@ func TestPinsInTrouble(t *testing.T) {
 		w.settle()
 		assert.Empty(t, w.slack.Ephemerals(guest))
 		assert.Equal(t, 1, w.logs.lines("marked in Slack could not be read"))
+		before := len(w.slack.Ephemerals(ana))
+		w.slack.AddChannel("lunch")
+		w.pin("lunch", w.slack.Say("lunch", guest, "pizza", ""), ana, "pushpin")
+		w.settle()
+		assert.Len(t, w.slack.Ephemerals(ana), before, "no incident is shown there")
 	})
 	t.Run("refused", func(t *testing.T) {
 		t.Parallel()

@@ -133,10 +133,10 @@ func TestTheSameCommandWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y := &typist{hold: make(chan struct{})}
 		w := newWorld(t, func(_ *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) { d.Commander = y })
-		answers := make(chan string, 3)
+		answers, typed := make(chan string, 3), commandJSON(t, "1.2.3", "page bo")
 		for _, id := range []string{"e1", "e2", "e3"} {
 			go func() {
-				answer, ok := w.take(id, "slash_commands", commandJSON(t, "1.2.3", "page bo"))
+				answer, ok := w.take(id, "slash_commands", typed)
 				assert.True(t, ok)
 				answers <- answer
 			}()

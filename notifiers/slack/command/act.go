@@ -36,7 +36,7 @@ func (d *Desk) act(ctx context.Context, c *call, inc *tocsin.Incident, a tocsin.
 	}
 	lines := []string{"✅ " + slack.State(now)}
 	if a.Kind == tocsin.ActEscalate || a.Kind == tocsin.ActReassign || a.Kind == tocsin.ActAddResponder || a.Kind == tocsin.ActUnacknowledge {
-		lines = append(lines, d.called(now)...)
+		lines = append(lines, d.called(now, inc)...)
 	}
 	return lines, nil
 }
@@ -56,22 +56,6 @@ func (d *Desk) notDone(ctx context.Context, inc *tocsin.Incident, a tocsin.Actio
 		said += "\nIf that is meant: " + typed(forced+" "+inc.ID+" force")
 	}
 	return refuse("%s", said)
-}
-
-// called says who is called about an incident, and has not answered.
-func (d *Desk) called(inc *tocsin.Incident) []string {
-	var names []string
-	if inc.Escalation != nil {
-		for n := range inc.Escalation.Responders {
-			if r := &inc.Escalation.Responders[n]; r.Acknowledged.IsZero() && len(names) < maxResponders {
-				names = append(names, slack.Escape(r.User, 60))
-			}
-		}
-	}
-	if len(names) == 0 {
-		return []string{"Nobody has been called yet; what comes next: " + typed("show "+inc.ID)}
-	}
-	return []string{"📟 Called: " + strings.Join(names, ", ")}
 }
 
 // simply does what takes an incident, force where it may be forced, and a note
@@ -160,11 +144,25 @@ func (d *Desk) escalate(ctx context.Context, c *call) ([]string, error) {
 		if a.Step, err = strconv.Atoi(w.text); err != nil || a.Step < 1 {
 			return nil, wrong("which step? Write its number; the first is 1.")
 		}
-	} else if err := d.address(c, &a, true); err != nil && !errors.Is(err, errNobody) {
+	} else if err := d.perhaps(c, &a); err != nil {
 		return nil, err
 	}
 	a.Text = c.rest()
 	return d.act(ctx, c, inc, a)
+}
+
+// perhaps reads whom an escalation is for, if anybody. A reason that begins with
+// somebody's bare name must not call them instead of the next step.
+func (d *Desk) perhaps(c *call, a *tocsin.Action) error {
+	if left := c.left(); len(left) > 1 && left[0].user == "" {
+		if user, ok := among(d.people(), left[0].text); ok {
+			return wrong("%s is a user. Write %s to call them, or begin the reason with another word.", quote(left[0].text), quote("@"+user))
+		}
+	}
+	if err := d.address(c, a, true); err != nil && !errors.Is(err, errNobody) {
+		return err
+	}
+	return nil
 }
 
 func (d *Desk) reassign(ctx context.Context, c *call) ([]string, error) {
@@ -249,7 +247,7 @@ func (d *Desk) page(ctx context.Context, c *call) ([]string, error) {
 	if err != nil {
 		inc = &tocsin.Incident{ID: id, State: tocsin.Triggered, Title: m.Title, OpenedAt: c.At} // it is open all the same
 	}
-	return append([]string{"🚨 Opened: " + slack.State(inc)}, d.called(inc)...), nil
+	return append([]string{"🚨 Opened: " + slack.State(inc)}, d.called(inc, inc)...), nil
 }
 
 // titled splits a text into a title and the rest, which is the whole where the

@@ -284,6 +284,38 @@ func responders(inc *tocsin.Incident) []string {
 	return lines
 }
 
+// called says who is called about an incident, and has not answered: those who were
+// called since it was as before, if there are any.
+func (d *Desk) called(inc, before *tocsin.Incident) []string {
+	names := unanswered(inc, before)
+	if len(names) == 0 {
+		names = unanswered(inc, inc)
+	}
+	if len(names) == 0 {
+		return []string{"Nobody has been called yet; what comes next: " + typed("show "+inc.ID)}
+	}
+	return []string{"📟 Called: " + strings.Join(names, ", ")}
+}
+
+// unanswered are those who have not answered, and were called since the incident was
+// as before; of one and the same: at any time.
+func unanswered(inc, before *tocsin.Incident) []string {
+	if inc.Escalation == nil {
+		return nil
+	}
+	var names []string
+	for n := range inc.Escalation.Responders {
+		r := &inc.Escalation.Responders[n]
+		old := inc != before && before.Escalation != nil && slices.ContainsFunc(before.Escalation.Responders, func(b tocsin.Responder) bool {
+			return b.User == r.User && b.Calls == r.Calls
+		})
+		if r.Acknowledged.IsZero() && !old && len(names) < maxResponders {
+			names = append(names, slack.Escape(r.User, 60))
+		}
+	}
+	return names
+}
+
 func (d *Desk) why(ctx context.Context, c *call) ([]string, error) {
 	if d.d.Why == nil {
 		return nil, errMissing

@@ -50,6 +50,8 @@ func TestActions(t *testing.T) {
 		"escalate k7f3q9 @bo":                                        {Kind: tocsin.ActEscalate, User: "bo"},
 		"escalate k7f3q9 Primary":                                    {Kind: tocsin.ActEscalate, Schedule: "primary"},
 		"escalate k7f3q9 platform now":                               {Kind: tocsin.ActEscalate, Policy: "platform", Text: "now"},
+		"escalate k7f3q9 bo":                                         {Kind: tocsin.ActEscalate, User: "bo"},
+		"escalate k7f3q9 bo is asleep":                               {}, // whom it calls must not be in doubt
 		"escalate k7f3q9 it gets worse":                              {Kind: tocsin.ActEscalate, Text: "it gets worse"},
 		"escalate k7f3q9 schedule cy":                                {Kind: tocsin.ActEscalate, Schedule: "cy"},
 		"escalate k7f3q9 @cy":                                        {Kind: tocsin.ActEscalate, User: "cy"},
@@ -144,6 +146,7 @@ func TestAnswers(t *testing.T) {
 		"escalate k7f3q9 @boo":             {"there is no user `boo`. Did you mean `bo`?"},
 		"escalate k7f3q9 <@U0XX00001>":     {"Tocsin does not know `@U0XX00001`"},
 		"escalate k7f3q9 step x":           {"which step?"},
+		"escalate k7f3q9 bo is asleep":     {"`bo` is a user. Write `@bo` to call them, or begin the reason with another word."},
 		"escalate k7f3q9 cy":               {"names several. Write `@cy` or `schedule cy`"},
 		"add k7f3q9 nobody":                {"there is no user or schedule `nobody`; there are `ana`"},
 		"add k7f3q9":                       {"say whom to call"},

@@ -39,10 +39,8 @@ type Callbacks struct {
 // Limits of what a callback hands out
 // (https://docs.slack.dev/interactivity/handling-user-interaction).
 const (
-	// answerWithin is how long Slack waits, triggerLives how long a trigger opens
-	// a window.
+	// answerWithin is how long Slack waits, and how long a trigger opens a window.
 	answerWithin  = 3 * time.Second
-	triggerLives  = 3 * time.Second
 	responseLives = 30 * time.Minute
 	responseUses  = 5
 )
@@ -96,7 +94,7 @@ func (s *Server) send(where func(Callbacks) string, contentType string, body []b
 	case client == nil:
 		client = http.DefaultClient
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
@@ -230,7 +228,7 @@ func (s *Server) pull(id string, now time.Time) (user, code string) {
 		return "", "invalid_trigger_id"
 	case t.used:
 		return "", "exchanged_trigger_id"
-	case now.Sub(t.at) > triggerLives:
+	case now.Sub(t.at) > s.patience:
 		return "", "expired_trigger_id"
 	}
 	t.used = true

@@ -14,19 +14,27 @@ import (
 // above it; the emulator refuses, so that a test notices.
 const maxText = 40_000
 
-// posted answers with the whole message, as Slack does. It is written by hand:
-// the blocks were validated when they came, and this is the emulator's hot path.
+// posted answers with the whole message, as Slack does
+// (https://docs.slack.dev/reference/methods/chat.postMessage, and for one that was
+// changed chat.update: its text stands beside it too, and it does not repeat its ts
+// nor tell its thread). It is written by hand: the blocks were validated when they
+// came, and this is the emulator's hot path.
 func posted(channel string, m *message) answer {
 	b := make([]byte, 0, len(m.blocks)+len(m.attachments)+len(m.metadata)+2*len(m.text)+400)
-	b = append(b, `{"ok":true,"channel":"`+channel+`","ts":"`+m.ts+`","text":`...)
-	b = appendString(b, m.text)
-	b = append(b, `,"message":{"type":"message","ts":"`+m.ts+`","user":"`+m.user+`","bot_id":"`+m.botID+`","app_id":"`+appID+`","team":"`+TeamID+`","text":`...)
-	b = appendString(b, m.text)
-	if m.threadTS != "" {
-		b = append(b, `,"thread_ts":"`+m.threadTS+`"`...)
-	}
+	b = append(b, `{"ok":true,"channel":"`+channel+`","ts":"`+m.ts+`"`...)
 	if m.edits > 0 {
+		b = append(b, `,"text":`...)
+		b = appendString(b, m.text)
+	}
+	b = append(b, `,"message":{"type":"message","user":"`+m.user+`","bot_id":"`+m.botID+`","app_id":"`+appID+`","team":"`+TeamID+`","text":`...)
+	b = appendString(b, m.text)
+	switch {
+	case m.edits > 0:
 		b = append(b, `,"edited":{"user":"`+m.user+`","ts":"`+m.editedTS+`"}`...)
+	case m.threadTS != "":
+		b = append(b, `,"ts":"`+m.ts+`","thread_ts":"`+m.threadTS+`"`...)
+	default:
+		b = append(b, `,"ts":"`+m.ts+`"`...)
 	}
 	for _, part := range []struct {
 		name  string

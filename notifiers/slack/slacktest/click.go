@@ -66,7 +66,7 @@ func (s *Server) clickPayload(ref, ts, user, actionID string, choice []string) (
 	s.lastTS = max(now.UnixMicro(), s.lastTS+1)
 	action["action_ts"] = fmt.Sprintf("%d.%06d", s.lastTS/1e6, s.lastTS%1e6)
 	p := s.payload("block_actions", u, now)
-	p["channel"] = map[string]any{"id": ch.id, "name": ch.name}
+	p["channel"] = map[string]any{"id": ch.id, "name": ch.toldName()}
 	p["container"] = map[string]any{"type": "message", "message_ts": ts, "channel_id": ch.id, "is_ephemeral": false}
 	p["message"] = m.wire(!s.callbacks.NoMetadata)
 	p["response_url"] = s.newResponse("actions", user, ch.id, ts, now)
@@ -160,7 +160,7 @@ func (s *Server) Command(user, ref, text string) (Answer, error) {
 	}
 	form := url.Values{
 		"token": {"verification-token-is-deprecated"}, "team_id": {TeamID}, "team_domain": {"tocsin-test"}, "api_app_id": {appID},
-		"channel_id": {ch.id}, "channel_name": {ch.name}, "user_id": {u.ID}, "user_name": {u.Name}, "is_enterprise_install": {"false"},
+		"channel_id": {ch.id}, "channel_name": {ch.toldName()}, "user_id": {u.ID}, "user_name": {u.Name}, "is_enterprise_install": {"false"},
 		"command": {CommandName}, "text": {text}, "trigger_id": {s.newTrigger(u.ID, now)},
 		"response_url": {s.newResponse("commands", u.ID, ch.id, "", now)},
 	}

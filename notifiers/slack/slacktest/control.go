@@ -76,6 +76,31 @@ type pageUser struct {
 	Me       bool
 }
 
+// homeTab stands for the app's Home tab where the page names a channel.
+const homeTab = "home"
+
+// homeBody is a person's Home tab as the page shows it; empty: nothing was ever
+// published there. The caller holds s.mu.
+func (s *Server) homeBody(user string) template.HTML {
+	v := s.homeView(user)
+	if v == nil || v.hash == "" {
+		return ""
+	}
+	r := &render{}
+	r.blocks(v.export().Blocks)
+	return template.HTML(r.out.String())
+}
+
+// me is whoever looks at the page.
+func (d *pageData) me() string {
+	for _, u := range d.People {
+		if u.Me {
+			return u.ID
+		}
+	}
+	return ""
+}
+
 // pageView is the modal that is open before whoever clicks on the page.
 type pageView struct {
 	ID, Title, Submit string
@@ -158,6 +183,7 @@ func (s *Server) serveDoing(w http.ResponseWriter, r *http.Request) {
 		TS      string            `json:"ts"`
 		User    string            `json:"user"`
 		Action  string            `json:"action"`
+		Block   string            `json:"block"`
 		Value   string            `json:"value"`
 		Checked *bool             `json:"checked"`
 		Text    string            `json:"text"`
@@ -174,17 +200,9 @@ func (s *Server) serveDoing(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch r.URL.Path {
 	case "/click":
-		var choice []string
-		if in.Value != "" {
-			choice = []string{in.Value}
-		}
-		if in.Checked != nil {
-			s.showBox(in.Channel, in.TS, in.User, in.Action, in.Value, !*in.Checked)
-		}
-		var a Answer
-		if a, err = s.Click(in.Channel, in.TS, in.User, in.Action, choice...); err == nil && a.Status != http.StatusOK {
-			err = fmt.Errorf("the app answered with HTTP %d", a.Status)
-		}
+		err = s.pageClick(in.Channel, in.TS, in.User, in.Action, in.Block, in.Value, in.Checked)
+	case "/home":
+		_, err = s.OpenHome(in.User, "home")
 	case "/submit":
 		_, err = s.Submit(in.User, in.Values)
 	case "/dismiss":
@@ -197,4 +215,26 @@ func (s *Server) serveDoing(w http.ResponseWriter, r *http.Request) {
 		out.Error = err.Error()
 	}
 	succeeded(out).write(w)
+}
+
+// pageClick clicks on a message, or in the Home tab.
+func (s *Server) pageClick(channel, ts, user, action, block, value string, checked *bool) error {
+	var choice []string
+	if value != "" {
+		choice = []string{value}
+	}
+	var a Answer
+	var err error
+	if channel == homeTab {
+		a, err = s.ClickHome(user, block, action, choice...)
+	} else {
+		if checked != nil {
+			s.showBox(channel, ts, user, action, value, !*checked)
+		}
+		a, err = s.Click(channel, ts, user, action, choice...)
+	}
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("the app answered with HTTP %d", a.Status)
+	}
+	return err
 }

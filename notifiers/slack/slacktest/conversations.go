@@ -14,13 +14,12 @@ var (
 
 type wireChannel struct {
 	ID         string `json:"id"`
-	Name       string `json:"name,omitzero"`
+	Name       string `json:"name"`
 	IsChannel  bool   `json:"is_channel"`
 	IsPrivate  bool   `json:"is_private"`
 	IsIM       bool   `json:"is_im"`
 	IsArchived bool   `json:"is_archived"`
 	IsMember   bool   `json:"is_member"`
-	User       string `json:"user,omitzero"`
 	Created    int64  `json:"created"`
 	Creator    string `json:"creator,omitzero"`
 	Topic      struct {
@@ -28,11 +27,14 @@ type wireChannel struct {
 	} `json:"topic"`
 }
 
-func (c *channel) wire() wireChannel {
+// wire is the channel, or the direct messages, in an answer.
+func (c *channel) wire() any {
+	if c.im {
+		return wireDirect{ID: c.id, Created: c.created, IsArchived: c.archived, IsIM: true, User: c.with}
+	}
 	w := wireChannel{
-		ID: c.id, Name: c.name, IsChannel: !c.im && !c.private, IsPrivate: c.private || c.im,
-		IsIM: c.im, IsArchived: c.archived, IsMember: c.member, Created: c.created,
-		User: c.with, Creator: c.creator,
+		ID: c.id, Name: c.name, IsChannel: !c.private, IsPrivate: c.private, IsArchived: c.archived,
+		IsMember: c.member, Created: c.created, Creator: c.creator,
 	}
 	w.Topic.Value = c.topic
 	return w
@@ -157,8 +159,8 @@ func (s *Server) replies(c *call) answer {
 }
 
 type channelAnswer struct {
-	OK      bool        `json:"ok"`
-	Channel wireChannel `json:"channel"`
+	OK      bool `json:"ok"`
+	Channel any  `json:"channel"`
 }
 
 func (s *Server) conversationInfo(c *call) answer {
@@ -194,9 +196,9 @@ func (s *Server) conversationList(c *call) answer {
 	})
 	page := struct {
 		OK               bool             `json:"ok"`
-		Channels         []wireChannel    `json:"channels"`
+		Channels         []any            `json:"channels"`
 		ResponseMetadata responseMetadata `json:"response_metadata"`
-	}{OK: true, Channels: []wireChannel{}}
+	}{OK: true, Channels: []any{}}
 	limit := c.int("limit", 100, 999)
 	for i := min(start, len(all)); i < len(all); i++ {
 		if len(page.Channels) == limit {
@@ -265,12 +267,20 @@ func (s *Server) conversationJoin(c *call) answer {
 	return succeeded(channelAnswer{true, ch.wire()})
 }
 
+// conversationOpen answers with the ID alone unless return_im is set
+// (https://docs.slack.dev/reference/methods/conversations.open).
 func (s *Server) conversationOpen(c *call) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	opened := func(ch *channel) answer {
+		if c.bool("return_im") {
+			return succeeded(channelAnswer{true, ch.wire()})
+		}
+		return succeeded(channelAnswer{true, map[string]string{"id": ch.id}})
+	}
 	if id := c.arg("channel"); id != "" {
 		if ch := s.channels[id]; ch != nil {
-			return succeeded(channelAnswer{true, ch.wire()})
+			return opened(ch)
 		}
 		return failed("channel_not_found")
 	}
@@ -289,7 +299,7 @@ func (s *Server) conversationOpen(c *call) answer {
 		}
 	}
 	if len(users) == 1 {
-		return succeeded(channelAnswer{true, s.dm(users[0]).wire()})
+		return opened(s.dm(users[0]))
 	}
 	name := dmName(strings.Join(users, ","))
 	ch := s.byName[name]
@@ -297,5 +307,5 @@ func (s *Server) conversationOpen(c *call) answer {
 		ch = s.create('G', name)
 		ch.im = true
 	}
-	return succeeded(channelAnswer{true, ch.wire()})
+	return opened(ch)
 }

@@ -1,5 +1,22 @@
 package slacktest
 
+// wireDirect is direct messages in an answer: they have no name.
+type wireDirect struct {
+	ID         string `json:"id"`
+	Created    int64  `json:"created"`
+	IsArchived bool   `json:"is_archived"`
+	IsIM       bool   `json:"is_im"`
+	User       string `json:"user,omitzero"`
+}
+
+// toldName is the name of a channel in what tells of clicks and commands.
+func (c *channel) toldName() string {
+	if c.im {
+		return "directmessage"
+	}
+	return c.name
+}
+
 // dmName is what the emulator calls the direct messages with a user.
 func dmName(user string) string { return "dm:" + user }
 

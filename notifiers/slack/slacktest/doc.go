@@ -8,7 +8,8 @@
 //
 // People click, answer modals and type commands too: Click, Submit and Command send
 // what Slack would, signed, to the app's callbacks (SetCallbacks), and the page has
-// working buttons.
+// working buttons. Where the app has no callbacks and connections of Socket Mode
+// (Sockets), it gets them there.
 //
 // It works behind sockets (http.Server, httptest.Server) and without any:
 // Client returns an *http.Client that calls the handler directly and so runs

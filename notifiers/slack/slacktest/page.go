@@ -53,7 +53,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 		s.showPage(w, r, "body")
 	case "/events":
 		s.serveEvents(w, r)
-	case "/click", "/submit", "/dismiss", "/command":
+	case "/click", "/submit", "/dismiss", "/command", "/home":
 		s.serveDoing(w, r)
 	default:
 		http.NotFound(w, r)
@@ -72,10 +72,15 @@ type pageData struct {
 	// Types is true where one takes slash commands.
 	Types bool
 	View  *pageView
+	// AtHome is true where the Home tab is looked at, and Home is what it shows; empty:
+	// nothing was published.
+	AtHome bool
+	Home   template.HTML
 }
 
 type pageChannel struct {
 	ID, Name string
+	Topic    string
 	Private  bool
 	Archived bool
 	Current  bool
@@ -117,11 +122,16 @@ func (s *Server) pageData(ref, me string) pageData {
 	d.Types = s.callbacks.Commands != "" && len(d.People) > 0
 	all := s.sorted(func(*channel) bool { return true })
 	current := s.find(ref)
-	if current == nil && len(all) > 0 {
+	if d.AtHome = ref == homeTab && d.Clickable; d.AtHome {
+		d.Home = s.homeBody(d.me())
+	} else if current == nil && len(all) > 0 {
 		current = all[0]
 	}
 	for _, c := range all {
-		pc := pageChannel{ID: c.id, Name: c.name, Private: c.private || c.im, Archived: c.archived, Current: c == current, Count: len(c.messages)}
+		pc := pageChannel{ID: c.id, Name: c.name, Topic: c.topic, Private: c.private || c.im, Archived: c.archived, Current: c == current, Count: len(c.messages)}
+		if u := s.users[c.with]; c.im && u != nil {
+			pc.Name = cmp.Or(u.RealName, u.Name)
+		}
 		d.Channels = append(d.Channels, pc)
 		if pc.Current {
 			d.Current = pc
@@ -133,6 +143,7 @@ func (s *Server) pageData(ref, me string) pageData {
 	}
 	s.mu.Unlock()
 	if current == nil {
+		d.View = s.pageView(d.me(), d.People)
 		return d
 	}
 	messages := s.withWhispers(&d)
@@ -159,15 +170,10 @@ func (s *Server) withWhispers(d *pageData) []Ephemeral {
 	for _, m := range s.Messages(d.Current.ID) {
 		out = append(out, Ephemeral{Message: m})
 	}
-	for _, u := range d.People {
-		if !u.Me {
-			continue
-		}
-		d.View = s.pageView(u.ID, d.People)
-		for _, e := range s.Ephemerals(u.ID) {
-			if e.Channel == d.Current.ID {
-				out = append(out, e)
-			}
+	d.View = s.pageView(d.me(), d.People)
+	for _, e := range s.Ephemerals(d.me()) {
+		if e.Channel == d.Current.ID {
+			out = append(out, e)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Ephemeral) int { return cmp.Compare(micros(a.TS), micros(b.TS)) })

@@ -146,28 +146,37 @@ func (s *Server) userByEmail(c *call) answer {
 }
 
 type wireGroup struct {
-	ID        string   `json:"id"`
-	TeamID    string   `json:"team_id"`
-	Handle    string   `json:"handle"`
-	Name      string   `json:"name"`
-	IsGroup   bool     `json:"is_usergroup"`
-	Users     []string `json:"users"`
-	UserCount int      `json:"user_count"`
+	ID      string `json:"id"`
+	TeamID  string `json:"team_id"`
+	Handle  string `json:"handle"`
+	Name    string `json:"name"`
+	IsGroup bool   `json:"is_usergroup"`
+	// Users and UserCount are given where they are asked for.
+	Users     []string `json:"users,omitzero"`
+	UserCount *int     `json:"user_count,omitzero"`
 }
 
-func (g *UserGroup) wire() wireGroup {
-	return wireGroup{
-		ID: g.ID, TeamID: TeamID, Handle: g.Handle, Name: g.Name, IsGroup: true,
-		Users: slices.Clone(g.Users), UserCount: len(g.Users),
+// wire is the group as a call asks for it
+// (https://docs.slack.dev/reference/methods/usergroups.list, include_count).
+func (g *UserGroup) wire(c *call) wireGroup {
+	w := wireGroup{ID: g.ID, TeamID: TeamID, Handle: g.Handle, Name: g.Name, IsGroup: true}
+	if c.bool("include_count") {
+		n := len(g.Users)
+		w.UserCount = &n
 	}
+	return w
 }
 
-func (s *Server) userGroupList(*call) answer {
+func (s *Server) userGroupList(c *call) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	groups := []wireGroup{}
 	for _, g := range s.groups {
-		groups = append(groups, g.wire())
+		w := g.wire(c)
+		if c.bool("include_users") {
+			w.Users = slices.Clone(g.Users)
+		}
+		groups = append(groups, w)
 	}
 	slices.SortFunc(groups, func(a, b wireGroup) int { return strings.Compare(a.ID, b.ID) })
 	return succeeded(struct {
@@ -212,10 +221,12 @@ func (s *Server) userGroupUpdate(c *call) answer {
 		}
 	}
 	g.Users = list
+	w := g.wire(c)
+	w.Users = slices.Clone(list)
 	return succeeded(struct {
 		OK    bool      `json:"ok"`
 		Group wireGroup `json:"usergroup"`
-	}{true, g.wire()})
+	}{true, w})
 }
 
 func (s *Server) apiTest(*call) answer { return succeeded(reply{OK: true}) }

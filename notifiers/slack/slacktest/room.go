@@ -146,13 +146,17 @@ func (s *Server) conversationRename(c *call) answer {
 }
 
 func (s *Server) conversationArchive(c *call) answer {
-	return s.managed(c, "", func(ch *channel) string {
+	ans := s.managed(c, "", func(ch *channel) string {
 		if ch.archived {
 			return "already_archived"
 		}
 		ch.archived = true
 		return ""
 	})
+	if ans.code != "" {
+		return ans
+	}
+	return succeeded(reply{OK: true})
 }
 
 // conversationUnarchive refuses: bot tokens cannot

@@ -126,11 +126,11 @@ func (r *render) block(b *block) {
 			}
 		})
 	case "actions":
-		r.wrap("div", "actions", func() {
-			for _, e := range b.Elements {
-				r.element(e)
-			}
-		})
+		fmt.Fprintf(&r.out, `<div class="actions" data-block="%s">`, html.EscapeString(b.BlockID))
+		for _, e := range b.Elements {
+			r.element(e)
+		}
+		r.out.WriteString("</div>")
 	case "divider":
 		r.out.WriteString("<hr>")
 	case "image":

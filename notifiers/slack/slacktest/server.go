@@ -35,6 +35,7 @@ type Server struct {
 	autoCreate  bool
 	maxMessages int
 	logSize     int
+	patience    time.Duration
 	routes      map[string]route
 
 	faults  faults
@@ -110,6 +111,11 @@ func WithMaxMessages(n int) Option {
 // WithRequestLog bounds the requests that Requests remembers; 0: none.
 func WithRequestLog(n int) Option { return func(s *Server) { s.logSize = n } }
 
+// WithPatience is how long the workspace waits for the answer to a callback, and how
+// long a trigger opens a window, instead of Slack's 3 seconds: for tests about
+// something else, on machines whose load they do not rule.
+func WithPatience(d time.Duration) Option { return func(s *Server) { s.patience = d } }
+
 // WithSeed fixes the randomness of faults with a Rate, so that a test can be
 // repeated. The default seed is 1.
 func WithSeed(seed uint64) Option {
@@ -121,6 +127,7 @@ func New(opts ...Option) *Server {
 	s := &Server{
 		maxMessages: DefaultMaxMessages,
 		logSize:     DefaultRequestLog,
+		patience:    answerWithin,
 		closed:      make(chan struct{}),
 		revoked:     map[string]bool{},
 		channels:    map[string]*channel{},

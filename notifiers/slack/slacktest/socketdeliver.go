@@ -52,7 +52,7 @@ var errBroken = errors.New("the connection ended before the app acknowledged")
 // an app to get right, the second for people.
 func (x *Sockets) deliver(kind string, payload []byte) (Answer, error) {
 	e, p := x.envelope(kind, payload)
-	deadline := time.Now().Add(answerWithin)
+	deadline := time.Now().Add(x.s.patience)
 	for {
 		a, err := x.attempt(&e, p, deadline)
 		switch {
@@ -70,7 +70,7 @@ func (x *Sockets) deliver(kind string, payload []byte) (Answer, error) {
 			t.Stop()
 			return Answer{}, errNoLink
 		}
-		e.Attempt, e.Reason, deadline = e.Attempt+1, "timeout", time.Now().Add(answerWithin)
+		e.Attempt, e.Reason, deadline = e.Attempt+1, "timeout", time.Now().Add(x.s.patience)
 	}
 }
 

@@ -285,9 +285,7 @@ func (s *Server) putView(c *call, kind, id string, whose func() (user, code stri
 	}
 	s.lastTS = max(time.Now().UnixMicro(), s.lastTS+1)
 	v.hash = fmt.Sprintf("%d.%06d", s.lastTS/1e6, s.lastTS%1e6)
-	fields["hash"] = jsontext.Value(strconv.Quote(v.hash))
-	fields["id"] = jsontext.Value(strconv.Quote(v.id))
-	fields["team_id"] = jsontext.Value(strconv.Quote(TeamID))
+	v.complete(fields)
 	raw, err := json.Marshal(fields, json.Deterministic(true))
 	if err != nil {
 		return failed("invalid_arguments")
@@ -297,6 +295,22 @@ func (s *Server) putView(c *call, kind, id string, whose func() (user, code stri
 		OK   bool           `json:"ok"`
 		View jsontext.Value `json:"view"`
 	}{true, raw})
+}
+
+// complete adds what Slack adds to a view
+// (https://docs.slack.dev/reference/methods/views.open, views.publish).
+func (v *view) complete(fields map[string]jsontext.Value) {
+	for name, value := range map[string]string{"id": v.id, "root_view_id": v.id, "hash": v.hash, "team_id": TeamID, "app_installed_team_id": TeamID, "app_id": appID, "bot_id": BotID} {
+		fields[name] = jsontext.Value(strconv.Quote(value))
+	}
+	fields["previous_view_id"], fields["state"] = jsontext.Value("null"), jsontext.Value(`{"values":{}}`)
+	for name, value := range map[string]string{
+		"private_metadata": `""`, "callback_id": `""`, "external_id": `""`, "submit": "null", "close": "null", "clear_on_close": "false", "notify_on_close": "false",
+	} {
+		if len(fields[name]) == 0 {
+			fields[name] = jsontext.Value(value)
+		}
+	}
 }
 
 // checkView returns what is wrong with a view; a modal and a home tab take 100

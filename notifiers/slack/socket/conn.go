@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -25,6 +26,8 @@ const (
 	linger = 2 * time.Minute
 	// finish bounds the wait for what is under way when a connection ends.
 	finish = 5 * time.Second
+	// partWithin bounds the wait for Slack to close after that.
+	partWithin = 2 * time.Second
 	// maxAck: Slack drops without a word what is as long
 	// (https://github.com/slack-go/slack, socketmode).
 	maxAck = 20 << 10
@@ -88,7 +91,11 @@ func (k *conn) depart(reason string, why error) {
 // under way, and closes the connection.
 func (k *conn) serve(ctx context.Context) {
 	defer func() { _ = k.ws.Close() }() // it has ended
-	stop := context.AfterFunc(ctx, func() { _ = k.ws.NetConn().SetReadDeadline(time.Unix(1, 0)) })
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = k.ws.NetConn().SetReadDeadline(time.Unix(1, 0)) // the read ends
+		close(told)
+	})
 	defer stop()
 	var beside sync.WaitGroup
 	defer beside.Wait()
@@ -102,9 +109,22 @@ func (k *conn) serve(ctx context.Context) {
 	k.depart(reason, err)
 	k.settle()
 	if ctx.Err() != nil {
-		bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-		_ = k.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(writeWithin)) // it closes either way
+		<-told
+		k.part()
 	}
+}
+
+// part says goodbye and waits until Slack has closed. A connection that is closed
+// here with something unread is reset, and acknowledgements that Slack has not read
+// yet are lost (RFC 9293, 3.10.4): it would tell people that what is done is not.
+func (k *conn) part() {
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	if k.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(writeWithin)) != nil {
+		return // it is closed already
+	}
+	c := k.ws.NetConn()
+	_ = c.SetReadDeadline(time.Now().Add(partWithin)) // reading fails then too
+	_, _ = io.Copy(io.Discard, c)                     // what comes now was not taken: Slack sends it elsewhere, or says so
 }
 
 // watch pings, and ends a connection that was told to leave and stays.

@@ -185,6 +185,9 @@ func (c *Client) connect(ctx context.Context) (*conn, error) {
 	within, cancel := context.WithTimeout(ctx, openWithin)
 	defer cancel()
 	ws, resp, err := c.dialer.DialContext(within, u.String(), nil)
+	if resp != nil {
+		defer func() { _ = resp.Body.Close() }()
+	}
 	if err != nil {
 		if resp != nil {
 			err = fmt.Errorf("%w (HTTP %d)", err, resp.StatusCode)

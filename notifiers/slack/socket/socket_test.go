@@ -45,6 +45,7 @@ func TestEnvelopesAreTakenAndAnswered(t *testing.T) {
 		assert.Equal(t, "interactive", seen[0].kind)
 		assert.JSONEq(t, clickPayload, seen[0].payload)
 		assert.Equal(t, "events_api", seen[2].kind)
+		synctest.Wait() // it is counted after it is acknowledged
 		assert.Equal(t, 3.0, w.value("tocsin_slack_socket_envelopes_total", "acknowledged"))
 	})
 }

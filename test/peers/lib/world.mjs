@@ -9,9 +9,15 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Starts a world. Its stop() fails where Tocsin did not end well. */
-export async function startWorld() {
-  const child = spawn(`${root}bin/peers-world`, ['-tocsin', `${root}bin/tocsin`], { stdio: ['pipe', 'pipe', 'inherit'] });
+// How long something may take: the machine may be busy with much else.
+const patience = 120_000;
+
+/**
+ * Starts a world; socket: Tocsin speaks Socket Mode. Its stop() fails where Tocsin
+ * did not end well.
+ */
+export async function startWorld({ socket = false } = {}) {
+  const child = spawn(`${root}bin/peers-world`, ['-tocsin', `${root}bin/tocsin`, ...(socket ? ['-socket'] : [])], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const line = await Promise.race([
     new Promise((resolve) => createInterface(child.stdout).once('line', resolve)),
@@ -49,6 +55,11 @@ class World {
     });
   }
 
+  /** Ends Tocsin and starts it again, elsewhere. */
+  async restart() {
+    this.tocsin = await this.see('restart');
+  }
+
   /** Sends alerts as Alertmanager does. */
   async fire(...alerts) {
     const response = await this.post('/webhook/alertmanager', {
@@ -78,13 +89,13 @@ class World {
 
   /** Waits until find gives something, and returns it. */
   async until(what, find) {
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + patience;
     for (;;) {
       const found = await find();
       if (found) return found;
       if (Date.now() > deadline) {
         const log = await readFile(this.log, 'utf8');
-        assert.fail(`did not happen within 30 s: ${what}\nTocsin's log:\n${log.slice(-3000)}`);
+        assert.fail(`did not happen within ${patience / 1000} s: ${what}\nTocsin's log:\n${log.slice(-3000)}`);
       }
       await sleep(20);
     }

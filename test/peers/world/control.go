@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 )
 
@@ -19,6 +21,11 @@ type doing struct {
 	Choice  []string          `json:"choice"`
 	Text    string            `json:"text"`
 	Values  map[string]string `json:"values"`
+	// Block is what the ID of a block in the Home tab begins with.
+	Block string `json:"block"`
+	// Before and After are what changes in Tocsin's configuration.
+	Before string `json:"before"`
+	After  string `json:"after"`
 	// Payload is sent as it is, signed.
 	Payload json.RawMessage `json:"payload"`
 	// Secret and the URLs say where callbacks go.
@@ -66,6 +73,8 @@ func (w *world) do(verb string, in *doing) done {
 		return answered(w.slack.Submit(in.User, in.Values))
 	case "command":
 		return answered(w.slack.Command(in.User, in.Channel, in.Text))
+	case "click-home":
+		return answered(w.slack.ClickHome(in.User, in.Block, in.Action, in.Choice...))
 	case "open-home":
 		return answered(w.slack.OpenHome(in.User, "home"))
 	case "interact":
@@ -85,8 +94,31 @@ func (w *world) do(verb string, in *doing) done {
 		w.slack.Fault(slacktest.Fault{Method: in.Method, Error: in.Error, Status: in.Status, RetryAfter: in.RetryAfter, Count: in.Count})
 		return done{}
 	default:
+		return w.operate(verb, in)
+	}
+}
+
+// operate does what those who run Tocsin do.
+func (w *world) operate(verb string, in *doing) done {
+	ctx, cancel := context.WithTimeout(context.Background(), startWithin+stopWithin)
+	defer cancel()
+	switch verb {
+	case "reload":
+		return answered(slacktest.Answer{}, w.process().reload(in.Before, in.After))
+	case "restart":
+		return valued(w.restart(ctx))
+	case "changes":
+		return valued(w.process().changes(ctx))
+	default:
 		return w.look(verb, in)
 	}
+}
+
+func valued[T any](v T, err error) done {
+	if err != nil {
+		return done{Error: err.Error()}
+	}
+	return done{Value: v}
 }
 
 // look tells what there is.
@@ -111,11 +143,43 @@ func (w *world) look(verb string, in *doing) done {
 	case "sockets":
 		x := w.slack.Sockets()
 		return done{Value: sockets{x.Len(), x.Opened(), x.Violations()}}
+	case "rooms":
+		return done{Value: w.slack.Rooms(in.Channel)}
+	case "home":
+		v, ok := w.slack.Home(in.User)
+		if !ok {
+			return done{}
+		}
+		return done{Value: v}
+	case "home-payload":
+		raw, err := w.slack.ClickHomePayload(in.User, in.Block, in.Action, in.Choice...)
+		return answered(slacktest.Answer{Body: raw}, err)
+	case "told":
+		return done{Value: told(w.pagerduty.Events())}
 	case "pages":
 		return done{Value: w.pagerduty.Incidents("")}
 	default:
 		return done{Error: fmt.Sprintf("nobody can %q here", verb)}
 	}
+}
+
+// event is a request to the emulator of PagerDuty, with its body as it came.
+type event struct {
+	Change  bool            `json:"change"`
+	Outcome string          `json:"outcome"`
+	Body    json.RawMessage `json:"body"`
+}
+
+func told(events []pagerdutytest.Event) []event {
+	var out []event
+	for i := range events {
+		e := event{Change: events[i].Change, Outcome: events[i].Outcome}
+		if json.Valid(events[i].Body) {
+			e.Body = events[i].Body
+		}
+		out = append(out, e)
+	}
+	return out
 }
 
 // sockets is the state of Socket Mode.

@@ -19,7 +19,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
@@ -35,10 +37,16 @@ const (
 	routingKey    = "0123456789abcdef0123456789abcdef"
 	apiToken      = "pd-token"
 	appToken      = "xapp-peer"
+	// tocsinAppToken is Tocsin's own, and serviceKey that of a service it pages.
+	tocsinAppToken = "xapp-tocsin"
+	serviceKey     = "fedcba9876543210fedcba9876543210"
+	// patience is the emulator's, instead of Slack's 3 seconds.
+	patience = time.Minute
 )
 
 func main() {
 	binary := flag.String("tocsin", "bin/tocsin", "the binary under test")
+	socket := flag.Bool("socket", false, "Tocsin speaks Socket Mode, and has no signing secret")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -47,7 +55,7 @@ func main() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // its end is all that counts
 		stop()
 	}()
-	if err := run(ctx, *binary, os.Stdout); err != nil {
+	if err := run(ctx, settings{binary: *binary, socket: *socket}, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -59,7 +67,41 @@ type world struct {
 	pagerduty *pagerdutytest.Server
 	sent      recorder
 	slackURL  string
-	tocsinURL string
+
+	mu       sync.Mutex
+	settings settings
+	tocsin   *process
+}
+
+// process is the binary as it now runs.
+func (w *world) process() *process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tocsin
+}
+
+// restart ends the binary and starts it again, on another port.
+func (w *world) restart(ctx context.Context) (url string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.tocsin.stop(); err != nil {
+		return "", err
+	}
+	p, err := start(ctx, w.settings)
+	if err != nil {
+		return "", err
+	}
+	w.tocsin = p
+	return p.url, nil
+}
+
+// front is where Tocsin is, wherever that is now, for those who speak https alone.
+func (w *world) front() *httptest.Server {
+	return httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		if target, err := url.Parse(w.process().url); err == nil {
+			r.SetURL(target)
+		}
+	}})
 }
 
 // places says where everything is, and what opens it.
@@ -86,16 +128,15 @@ type places struct {
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, binary string, out io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "tocsin-peers-")
-	if err != nil {
+func run(ctx context.Context, s settings, out io.Writer) (err error) {
+	if s.dir, err = os.MkdirTemp("", "tocsin-peers-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
 	w := &world{
-		slack: slacktest.New(slacktest.WithAutoCreate(), slacktest.WithToken(botToken), slacktest.WithToken(peerToken),
-			slacktest.WithToken(appToken, "connections:write"), slacktest.WithToken(narrowToken, "chat:write", "channels:read"), slacktest.WithToken(revokedToken)),
-		pagerduty: pagerdutytest.New(pagerdutytest.Config{APIToken: apiToken}),
+		slack: slacktest.New(slacktest.WithAutoCreate(), slacktest.WithPatience(patience), slacktest.WithToken(botToken), slacktest.WithToken(peerToken),
+			slacktest.WithToken(appToken, "connections:write"), slacktest.WithToken(tocsinAppToken, "connections:write"), slacktest.WithToken(narrowToken, "chat:write", "channels:read"), slacktest.WithToken(revokedToken)),
+		pagerduty: pagerdutytest.New(pagerdutytest.Config{APIToken: apiToken, KeepBodies: true}),
 	}
 	w.populate()
 	slack := httptest.NewServer(w.sent.record(w.slack))
@@ -104,18 +145,14 @@ func run(ctx context.Context, binary string, out io.Writer) (err error) {
 	pagerduty, pagerdutyTLS := httptest.NewServer(w.pagerduty), httptest.NewTLSServer(w.pagerduty)
 	defer pagerduty.Close()
 	defer pagerdutyTLS.Close()
-	w.slackURL = slack.URL
-	p, err := start(ctx, binary, dir, slack.URL, pagerduty.URL)
+	w.slackURL, s.slackURL, s.pagerdutyURL = slack.URL, slack.URL, pagerduty.URL
+	p, err := start(ctx, s)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
-	w.tocsinURL = p.url
-	target, err := url.Parse(p.url)
-	if err != nil {
-		return err
-	}
-	front := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }})
+	w.settings, w.tocsin = s, p
+	defer func() { err = errors.Join(err, w.process().stop()) }()
+	front := w.front()
 	defer front.Close()
 	control := httptest.NewServer(http.HandlerFunc(w.serve))
 	defer control.Close()

@@ -52,7 +52,7 @@ func (r *recorder) record(next http.Handler) http.Handler {
 		c := call{Method: "response_url", Body: string(body), Answer: copied.body.String()}
 		if api {
 			args, token := arguments(req, body)
-			if token != botToken {
+			if token != botToken && token != tocsinAppToken {
 				return
 			}
 			c.Method, c.Args, c.Body = method, args, ""
