@@ -16,7 +16,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -29,6 +28,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/stream"
 	"github.com/tocsin-oncall/tocsin/runbooks"
+	"github.com/tocsin-oncall/tocsin/runbooks/live"
 	"github.com/tocsin-oncall/tocsin/server"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
 )
@@ -60,6 +60,7 @@ type App struct {
 	clicks     *clicks
 	webhooks   *callback.Handler
 	changes    *changes
+	prometheus *live.Client
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
@@ -131,7 +132,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		return nil, err
 	}
 	a.openClicks(cfg, p)
-	if err = a.openPagerDuty(cfg); err != nil {
+	if err = errors.Join(a.openPagerDuty(cfg), a.openLive(cfg)); err != nil {
 		return nil, err
 	}
 	if a.doors, err = a.openDoors(cfg); err != nil {
@@ -200,21 +201,6 @@ func clientTLS(t *config.NATSTLS) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
-}
-
-func (a *App) serverDeps() server.Deps {
-	d := server.Deps{
-		Receiver: a.router, Reader: a.store, Actions: a.engine, Manual: a.engine.OpenManual, Silencer: a.router,
-		OnCall: a.engine, Overrides: a.engine, Ahead: a.engine.Ahead, Calendar: a.calendar,
-		Runbooks: a.shelf, Health: a, Reload: a.Reload, Backup: a.store.Backup, Stats: a.store.Stats,
-		FillRunbook: runbooks.Fill,
-		Metrics:     promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}),
-		Logger:      a.log.With("component", "server"), Registerer: a.registry,
-	}
-	a.doors.serve(&d)
-	a.clicks.serve(d.Callbacks)
-	a.servePagerDuty(d.Callbacks)
-	return d
 }
 
 // committed is told of every commit: targets that lag are woken through NATS,
