@@ -20,9 +20,10 @@ type Remedies interface {
 	// Remediation returns one, with what is kept of its output, or
 	// tocsin.ErrNotFound.
 	Remediation(ctx context.Context, id string) (r tocsin.Remediation, output string, err error)
-	// Plan returns what a remedy would do for an incident, for each target, and does
+	// Plan returns what a remedy would do for a target of an incident, and does
 	// nothing of it. An empty remedy: each that is for one of the incident's alerts.
-	Plan(ctx context.Context, incident, remedy string) ([]tocsin.RemedyPlan, error)
+	// An empty target: the only one.
+	Plan(ctx context.Context, incident, remedy, target string) ([]tocsin.RemedyPlan, error)
 }
 
 // Remediator is what people do with remedies. It returns tocsin.ErrNotFound,
@@ -34,7 +35,7 @@ type Remediator interface {
 	// Answer approves or denies one.
 	Answer(ctx context.Context, id, by string, approve bool) (tocsin.Remediation, error)
 	// Stop holds a remedy, or with an empty name all of them, until Resume.
-	Stop(ctx context.Context, remedy, by, why string) error
+	Stop(ctx context.Context, remedy, by string) error
 	// Resume lets a remedy, or with an empty name all of them, run again.
 	Resume(ctx context.Context, remedy, by string) error
 }
@@ -44,7 +45,6 @@ type remediationRequest struct {
 	Remedy string `json:"remedy"`
 	Target string `json:"target"`
 	By     string `json:"by"`
-	Text   string `json:"text"`
 }
 
 // maxTarget is the longest target that is named.
@@ -98,7 +98,11 @@ func (s *Server) planRemedies(c echo.Context, _ string) error {
 	if err := validName("remedy", remedy); err != nil {
 		return err
 	}
-	plans, err := s.deps.Remedies.Plan(c.Request().Context(), id, remedy)
+	target := c.QueryParam("target")
+	if len(target) > maxTarget {
+		return invalid("target", "longer than %d bytes", maxTarget)
+	}
+	plans, err := s.deps.Remedies.Plan(c.Request().Context(), id, remedy, target)
 	if err != nil {
 		return missing(err, "incident", id)
 	}
@@ -113,11 +117,8 @@ func (s *Server) asked(c echo.Context, who string) (in remediationRequest, err e
 	if err = validName("remedy", in.Remedy); err != nil {
 		return in, err
 	}
-	switch {
-	case len(in.Target) > maxTarget:
+	if len(in.Target) > maxTarget {
 		return in, invalid("target", "longer than %d bytes", maxTarget)
-	case len(in.Text) > maxText:
-		return in, invalid("text", "longer than %d bytes", maxText)
 	}
 	in.By, err = s.actor(who, "by", in.By)
 	return in, err
@@ -168,7 +169,7 @@ func (s *Server) holdRemedies(stop bool) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		if stop {
-			err = s.deps.Remediator.Stop(ctx, in.Remedy, in.By, in.Text)
+			err = s.deps.Remediator.Stop(ctx, in.Remedy, in.By)
 		} else {
 			err = s.deps.Remediator.Resume(ctx, in.Remedy, in.By)
 		}

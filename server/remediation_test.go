@@ -39,11 +39,11 @@ func (m *medicine) Remediation(_ context.Context, id string) (tocsin.Remediation
 	return dose, "restarted\n", m.err
 }
 
-func (m *medicine) Plan(_ context.Context, incident, remedy string) ([]tocsin.RemedyPlan, error) {
+func (m *medicine) Plan(_ context.Context, incident, remedy, target string) ([]tocsin.RemedyPlan, error) {
 	if incident != dose.Incident {
 		return nil, tocsin.ErrNotFound
 	}
-	return []tocsin.RemedyPlan{{Remedy: "restart-node", Incident: incident, Target: "node-3", Argv: []string{"/x", "node-3"}, Refused: []string{remedy}}}, m.err
+	return []tocsin.RemedyPlan{{Remedy: "restart-node", Incident: incident, Target: target, Argv: []string{"/x", "node-3"}, Refused: []string{remedy}}}, m.err
 }
 
 func (m *medicine) Remediate(_ context.Context, incident, remedy, target, by string) (tocsin.Remediation, error) {
@@ -56,8 +56,8 @@ func (m *medicine) Answer(_ context.Context, id, by string, approve bool) (tocsi
 	return dose, m.err
 }
 
-func (m *medicine) Stop(_ context.Context, remedy, by, why string) error {
-	m.did, m.stopped = append(m.did, fmt.Sprint("stop ", remedy, " by ", by, " ", why)), []string{remedy}
+func (m *medicine) Stop(_ context.Context, remedy, by string) error {
+	m.did, m.stopped = append(m.did, fmt.Sprint("stop ", remedy, " by ", by)), []string{remedy}
 	return m.err
 }
 
@@ -73,7 +73,7 @@ func TestRemedies(t *testing.T) {
 	const api = "/api/v1"
 	for path, want := range map[string]string{
 		"/remedies": "restart-node", "/remediations": "r1", "/remediations?incident=k7f3q9": "r1", "/remediations?incident=other": "[]",
-		"/remediations/r1": "restarted", "/incidents/k7f3q9/remedies?remedy=restart-node": "node-3",
+		"/remediations/r1": "restarted", "/incidents/k7f3q9/remedies?remedy=restart-node&target=node-3": "node-3",
 	} {
 		rec := w.ask("GET", api+path, "")
 		require.Equal(t, 200, rec.Code, "%s %s", path, rec.Body)
@@ -85,12 +85,12 @@ func TestRemedies(t *testing.T) {
 	for path, body := range map[string]string{
 		"/incidents/k7f3q9/remediate": `{"remedy":"restart-node","target":"node-3","by":"ana"}`,
 		"/remediations/r1/approve":    `{"by":"bo"}`, "/remediations/r1/deny": ``,
-		"/remedies/stop": `{"text":"maintenance","by":"ana"}`, "/remedies/resume": `{"remedy":"restart-node"}`,
+		"/remedies/stop": `{"by":"ana"}`, "/remedies/resume": `{"remedy":"restart-node"}`,
 	} {
 		assert.Equal(t, 200, w.ask("POST", api+path, body).Code, path)
 	}
 	assert.ElementsMatch(t, []string{
-		"run k7f3q9 restart-node node-3 by ana", "r1 true by bo", "r1 false by api", "stop  by ana maintenance", "resume restart-node by api",
+		"run k7f3q9 restart-node node-3 by ana", "r1 true by bo", "r1 false by api", "stop  by ana", "resume restart-node by api",
 	}, m.did)
 
 	m.did = nil

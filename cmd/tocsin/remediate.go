@@ -122,6 +122,7 @@ func showRun(w io.Writer, a *remediationAnswer) {
 type remediatePlanCmd struct {
 	ID     string `arg:"" help:"The incident."`
 	Remedy string `arg:"" optional:"" help:"This remedy alone."`
+	Target string `help:"What to act on, where there is more than one."`
 	outputFlag
 	clientFlags
 }
@@ -134,7 +135,7 @@ func (c *remediatePlanCmd) Run(ctx context.Context, e *env) error {
 	var a struct {
 		Plans []tocsin.RemedyPlan `json:"plans"`
 	}
-	path := "/api/v1/incidents/" + url.PathEscape(c.ID) + "/remedies?remedy=" + url.QueryEscape(c.Remedy)
+	path := "/api/v1/incidents/" + url.PathEscape(c.ID) + "/remedies?" + url.Values{"remedy": {c.Remedy}, "target": {c.Target}}.Encode()
 	if err := c.client().get(ctx, path, &a); err != nil {
 		return err
 	}
@@ -218,18 +219,17 @@ func (f *remedyFlags) answer(ctx context.Context, e *env, id, verb string) error
 
 type remediateStopCmd struct {
 	Remedy string `arg:"" optional:"" help:"This remedy alone. Default: all of them."`
-	Why    string `help:"Why; it is shown to whoever wants to run one."`
 	remedyFlags
 }
 
 // Help is shown by --help.
 func (remediateStopCmd) Help() string {
-	return "What runs is ended, and nothing is started, until tocsin remediate resume.\n\nExample: tocsin remediate stop --why \"it restarts the wrong node\""
+	return "What runs is ended, and nothing is started, until tocsin remediate resume.\n\nExample: tocsin remediate stop restart-node"
 }
 
 // Run holds.
 func (c *remediateStopCmd) Run(ctx context.Context, e *env) error {
-	return hold(ctx, e, &c.remedyFlags, "stop", c.Remedy, c.Why)
+	return hold(ctx, e, &c.remedyFlags, "stop", c.Remedy)
 }
 
 type remediateResumeCmd struct {
@@ -239,11 +239,11 @@ type remediateResumeCmd struct {
 
 // Run lets go.
 func (c *remediateResumeCmd) Run(ctx context.Context, e *env) error {
-	return hold(ctx, e, &c.remedyFlags, "resume", c.Remedy, "")
+	return hold(ctx, e, &c.remedyFlags, "resume", c.Remedy)
 }
 
-func hold(ctx context.Context, e *env, f *remedyFlags, verb, remedy, why string) error {
-	in := map[string]string{"remedy": remedy, "by": cmp.Or(f.By, whoami()), "text": why}
+func hold(ctx context.Context, e *env, f *remedyFlags, verb, remedy string) error {
+	in := map[string]string{"remedy": remedy, "by": cmp.Or(f.By, whoami())}
 	var a struct {
 		Stopped []string `json:"stopped"`
 	}

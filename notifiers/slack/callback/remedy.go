@@ -15,8 +15,8 @@ type Remedies interface {
 	// Answer approves or denies it, and returns when that is durable. Doing it again
 	// is a success. tocsin.ErrConflict says in words why it cannot be done.
 	Answer(ctx context.Context, id, by string, approve bool) (tocsin.Remediation, error)
-	// Plan returns what a remedy would do for an incident, for each target.
-	Plan(ctx context.Context, incident, remedy string) ([]tocsin.RemedyPlan, error)
+	// Plan returns what a remedy would do for a target of an incident.
+	Plan(ctx context.Context, incident, remedy, target string) ([]tocsin.RemedyPlan, error)
 }
 
 // remedyActions are what can be clicked about a remedy.
@@ -79,11 +79,9 @@ func (h *Handler) plan(_ context.Context, c *clicking, r *tocsin.Remediation) an
 		within, cancel := context.WithTimeout(ctx, planWithin)
 		defer cancel()
 		lines := []string{"The plan cannot be made now. Try again in a moment."}
-		plans, err := h.d.Remedies.Plan(within, r.Incident, r.Remedy)
-		for n := range plans {
-			if plans[n].Target == r.Target {
-				lines = slack.PlanLines(&plans[n])
-			}
+		plans, err := h.d.Remedies.Plan(within, r.Incident, r.Remedy, r.Target)
+		if len(plans) > 0 {
+			lines = slack.PlanLines(&plans[0])
 		}
 		if err != nil {
 			h.log.once(h.cfg.Now(), "plan").Warn("a remedy's plan could not be made", "incident", r.Incident, "remedy", r.Remedy, "error", err)
