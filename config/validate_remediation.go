@@ -31,6 +31,9 @@ func (c *checker) remediations() {
 		if c.unique(at(&r.Name, r), "remedy", r.Name, r.Pos, places) {
 			c.pathName(at(&r.Name), "remedy", r.Name)
 		}
+		if r.Name == "all" {
+			c.fail(at(&r.Name), "remedy all: the name stands for all remedies when they are stopped; choose another")
+		}
 		c.remedy(r)
 	}
 }

@@ -21,6 +21,9 @@ import (
 var version = "dev"
 
 func main() {
+	if code, ours := sandboxHelper(os.Args); ours {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/runbooks/remediation/sandbox"
 )
 
 type remediateCmd struct {
@@ -22,6 +23,7 @@ type remediateCmd struct {
 	Deny    denyCmd            `cmd:"" help:"Deny a run."`
 	Stop    remediateStopCmd   `cmd:"" help:"Hold a remedy, or all of them, at once."`
 	Resume  remediateResumeCmd `cmd:"" help:"Let a remedy, or all of them, run again."`
+	Sandbox sandboxReportCmd   `cmd:"" help:"Say what this machine offers to hold remedies with."`
 }
 
 // remedyFlags belong to all commands that do something with remedies.
@@ -259,5 +261,33 @@ func hold(ctx context.Context, e *env, f *remedyFlags, verb, remedy string) erro
 		default:
 			fmt.Fprintln(w, "Stopped:", printable(strings.Join(a.Stopped, ", ")))
 		}
+	})
+}
+
+type sandboxReportCmd struct{ outputFlag }
+
+// Help is shown by --help.
+func (sandboxReportCmd) Help() string {
+	return "It is asked of this machine, not of a server: run it where Tocsin runs, as the user that it runs as."
+}
+
+// Run reports.
+func (c *sandboxReportCmd) Run(e *env) error {
+	r := sandbox.Probe()
+	return c.print(e.out, map[string]any{"report": r, "findings": r.Findings()}, func(w io.Writer) {
+		if r.Kernel == "" {
+			fmt.Fprintln(w, "Remedies run on Linux only.")
+			return
+		}
+		fmt.Fprintln(w, "Linux", r.Kernel)
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, f := range r.Findings() {
+			mark := "no"
+			if f.Offered {
+				mark = "yes"
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", mark, f.What, f.Means)
+		}
+		_ = t.Flush()
 	})
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -102,29 +100,12 @@ func (runner) Run(ctx context.Context, c remediation.Command, output io.Writer) 
 	if errors.Is(err, sandbox.ErrNotRun) {
 		err = fmt.Errorf("%w: %w", remediation.ErrNotStarted, err)
 	}
-	return remediation.Result{Exit: r.Exit, Killed: r.Killed != "" || r.Signal != "", Sandbox: r.Held}, err
+	return remediation.Result{Exit: r.Exit, Killed: r.Killed, Sandbox: r.Held}, err
 }
 
 // Holds says what would hold a command, and refuses what would not be run.
 func (runner) Holds(_ context.Context, c remediation.Command) (string, error) {
-	offered := sandbox.Probe()
-	if c.Sandbox.Require != sandbox.RequireNone && offered.Landlock == 0 {
-		return "", errors.New("this machine has no Landlock, which sandbox.require asks for; see tocsin remediate sandbox")
-	}
-	body, err := os.ReadFile(c.Argv[0])
-	if err != nil {
-		return "", err
-	}
-	if sum := sha256.Sum256(body); !strings.EqualFold(hex.EncodeToString(sum[:]), c.SHA256) {
-		return "", fmt.Errorf("%s is not the file whose sha256 is pinned", c.Argv[0])
-	}
-	var held []string
-	for _, f := range offered.Findings() {
-		if f.Offered {
-			held = append(held, f.What)
-		}
-	}
-	return strings.Join(held, ", "), nil
+	return sandbox.Holds(boxed(&c))
 }
 
 func boxed(c *remediation.Command) sandbox.Command {
