@@ -50,7 +50,7 @@ func TestLargeFilesAreRefusedSoon(t *testing.T) {
 			_, _, err := config.Parse("tocsin.yml", []byte(src))
 			t.Log(time.Since(start))
 			require.Error(t, err)
-			assert.Less(t, time.Since(start), 30*time.Second)
+			assert.Less(t, time.Since(start), 4*time.Minute, "what takes quadratic time takes hours")
 		})
 	}
 }

@@ -133,7 +133,7 @@ func TestLargestFileIsQuick(t *testing.T) {
 	for _, s := range []string{"# a\n", "a ", "- *a* [b](c)\n", "**Alert:** `A`\n\n", "## A\n\n**Alert:** `A`\n\n- x\n"} {
 		start := time.Now()
 		rbs, _ := runbooks.Parse("x.md", []byte(strings.Repeat(s, runbooks.MaxFile/len(s))))
-		assert.Less(t, time.Since(start), 20*time.Second, s)
+		assert.Less(t, time.Since(start), 2*time.Minute, s)
 		assert.NotEmpty(t, rbs)
 	}
 }

@@ -100,6 +100,7 @@ func TestSlackConnectionsComeAndGo(t *testing.T) {
 	s.eventually(func() bool { return x.Opened() >= 3 && x.Len() == 2 }, "it is replaced")
 	x.LoseAcks(1)
 	s.says(slash, "U0BO", "page @cy once;", "Opened: ")
+	s.eventually(func() bool { return x.Opened() >= 4 && x.Len() == 2 }, "the one that it was lost with is opened again")
 	x.Drop(0, false)
 	s.says(mention, "U0BO", "note "+id+" two;", id)
 	s.eventually(func() bool { return x.Len() == 2 }, "it is opened again")

@@ -90,7 +90,7 @@ func TestManyOpenIncidents(t *testing.T) {
 	each = (heap() - before) / int64(incidents)
 	t.Logf("%d bytes of live heap each after opening it again in %s", each, took)
 	assert.LessOrEqual(t, each, int64(mostEach), "bytes an incident with one alert")
-	assert.Less(t, took, 10*time.Second, "generous: other tests run beside this one; see BenchmarkOpen")
+	assert.Less(t, took, time.Minute, "generous: other tests run beside this one; see BenchmarkOpen")
 	st := again.Stats()
 	assert.Equal(t, []int{incidents, incidents, incidents, incidents, 0}, []int{st.Live, st.Open, st.Alerts, st.Firing, st.Lagging})
 	require.NoError(t, again.Close())

@@ -287,7 +287,7 @@ func TestHostileCalendarsAreCheap(t *testing.T) {
 			took := time.Since(begin)
 			runtime.ReadMemStats(&after)
 			t.Logf("%d bytes: %d events, %v; %v, %d MiB allocated", len(text), len(cal.Events), err, took, (after.TotalAlloc-before.TotalAlloc)>>20)
-			assert.Less(t, took, 30*time.Second, "the bound is for a busy machine with the race detector")
+			assert.Less(t, took, 3*time.Minute, "the bound is for a busy machine with the race detector")
 			assert.Less(t, (after.TotalAlloc-before.TotalAlloc)>>20, uint64(1024), "what the library does without the bound on parameters is tens of gigabytes")
 		})
 	}

@@ -22,6 +22,8 @@ import type { ChangePayload, EventPayloadV2 } from '@pagerduty/pdjs/build/src/ev
 type Call = (...args: any[]) => Promise<unknown>;
 /** What the official client takes for a method, without what it adds itself. */
 type Arguments<M extends Call> = NonNullable<Parameters<M>[0]>;
+/** A click in the Home tab, which has no title, and cannot be answered. */
+type HomeAction = Omit<BlockAction<ButtonAction>, 'response_url' | 'view'> & { view: Omit<ViewOutput, 'title'> };
 type Answer<M extends Call> = Awaited<ReturnType<M>>;
 `;
 
@@ -81,7 +83,7 @@ export function answerOf(call) {
  */
 export function payloadOf(what, type, payload) {
   const { username, ...user } = payload.user;
-  return { what, type, value: { ...payload, enterprise: undefined, user: type.startsWith('BlockAction') ? { ...user, username } : user } };
+  return { what, type, value: { ...payload, enterprise: undefined, user: type === 'ViewSubmitAction' ? user : { ...user, username } } };
 }
 
 /**

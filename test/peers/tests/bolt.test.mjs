@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import bolt from '@slack/bolt';
-import { typecheck } from '../lib/types.mjs';
+import { payloadOf, typecheck } from '../lib/types.mjs';
 import { alert, sign, silent, startWorld } from '../lib/world.mjs';
 
 const { App, HTTPReceiver, isValidSlackRequest } = bolt;
@@ -12,6 +12,8 @@ const form = (payload) => `payload=${encodeURIComponent(JSON.stringify(payload))
 describe('@slack/bolt takes what the emulator sends', () => {
   let world, app, base;
   const handled = [];
+  // What the handlers were given, to be checked against the types they are promised.
+  const payloads = [];
   const took = (kind) => handled.filter((h) => h.kind === kind).at(-1);
 
   before(async () => {
@@ -31,6 +33,12 @@ describe('@slack/bolt takes what the emulator sends', () => {
       await ack();
       handled.push({ kind: 'menu', action, body });
     });
+    for (const kind of ['overflow', 'checkboxes']) {
+      app.action(`peer_${kind}`, async ({ ack, action, body }) => {
+        await ack();
+        handled.push({ kind, action, body });
+      });
+    }
     app.view('peer_modal', async ({ ack, view, body }) => {
       const text = view.state.values.text.text.value;
       if (text === 'wrong') return ack({ response_action: 'errors', errors: { text: 'Not this.' } });
@@ -65,6 +73,8 @@ describe('@slack/bolt takes what the emulator sends', () => {
       blocks: [{ type: 'actions', block_id: 'b', elements: [
         { type: 'button', action_id: 'peer_button', value: 'v:1', text: { type: 'plain_text', text: 'Ünïcode & "quotes"' } },
         { type: 'static_select', action_id: 'peer_menu', options: [{ text: { type: 'plain_text', text: 'One' }, value: '1' }] },
+        { type: 'overflow', action_id: 'peer_overflow', options: [{ text: { type: 'plain_text', text: 'Two' }, value: '2' }] },
+        { type: 'checkboxes', action_id: 'peer_checkboxes', options: ['3', '4'].map((value) => ({ text: { type: 'mrkdwn', text: `*${value}*` }, value })) },
       ] }],
     });
     const answer = await world.do('click', { channel: '#peers', ts: posted.ts, user: 'U0ANA', action: 'peer_button' });
@@ -78,13 +88,31 @@ describe('@slack/bolt takes what the emulator sends', () => {
     assert.equal(body.channel.id, posted.channel);
     assert.equal(body.message.ts, posted.ts);
     assert.equal(body.container.message_ts, posted.ts);
+    payloads.push(['a button', 'BlockAction<ButtonAction>', body]);
     assert.deepEqual((await world.see('ephemerals', { user: 'U0ANA' })).map((e) => e.Text), ['clicked']);
+  });
+
+  it('a choice from an overflow menu, and boxes that are ticked and unticked', async () => {
+    const choose = async (kind, choice) => {
+      handled.length = 0;
+      assert.deepEqual(await world.do('click', { channel: '#peers', ts: posted.ts, user: 'U0BO', action: `peer_${kind}`, choice: [choice] }), { status: 200 });
+      const { action } = await world.until('the handler has run', () => took(kind));
+      return action;
+    };
+    const boxes = async (choice) => (await choose('checkboxes', choice)).selected_options.map((o) => o.value);
+    assert.equal((await choose('overflow', '2')).selected_option.value, '2');
+    payloads.push(['an overflow menu', 'BlockAction<OverflowAction>', took('overflow').body]);
+    assert.deepEqual(await boxes('4'), ['4']);
+    payloads.push(['check boxes', 'BlockAction<CheckboxesAction>', took('checkboxes').body]);
+    assert.deepEqual(await boxes('3'), ['3', '4']);
+    assert.deepEqual(await boxes('4'), ['3']);
   });
 
   it('a choice from a menu', async () => {
     await world.do('click', { channel: '#peers', ts: posted.ts, user: 'U0BO', action: 'peer_menu', choice: ['One'] });
     const { action } = await world.until('the handler has run', () => took('menu'));
     assert.equal(action.selected_option.value, '1');
+    payloads.push(['a menu', 'BlockAction<StaticSelectAction>', took('menu').body]);
   });
 
   it('a modal: first complained of, then taken', async () => {
@@ -96,6 +124,10 @@ describe('@slack/bolt takes what the emulator sends', () => {
     const { view, body } = took('view');
     assert.equal(view.state.values.text.text.value, 'a note\nof two lines');
     assert.equal(view.private_metadata, 'kept');
+    assert.equal(view.root_view_id, view.id);
+    assert.equal(view.previous_view_id, null);
+    assert.equal(view.app_id, body.api_app_id);
+    payloads.push(['a modal', 'ViewSubmitAction', body]);
     assert.equal(body.user.id, 'U0ANA');
     assert.equal(await world.see('view', { user: 'U0ANA' }), undefined, 'the modal is closed');
   });
@@ -126,12 +158,16 @@ describe('@slack/bolt takes what the emulator sends', () => {
     assert.equal(context.botUserId, 'U0TOCSIN01');
   });
 
-  it("clicks and commands have the types that its handlers are promised", async () => {
-    // Slack sends "enterprise": null, which the types do not know.
-    const checks = [
-      ['button', 'BlockAction<ButtonAction>', 'body'], ['menu', 'BlockAction<StaticSelectAction>', 'body'], ['command', 'SlashCommand', 'command'],
-    ].map(([kind, type, part]) => ({ what: `the payload of a ${kind}`, type, value: { ...took(kind)[part], enterprise: undefined } }));
-    assert.equal(await typecheck('payloads', checks), 3);
+  it('clicks, modals and commands have the types that its handlers are promised', async () => {
+    const checks = payloads.map((p) => payloadOf(...p));
+    const [, , body] = payloads.find(([, type]) => type === 'ViewSubmitAction');
+    const { bot_id, ...view } = body.view;
+    assert.match(bot_id, /^B/);
+    checks.push(
+      { what: 'a command', type: 'SlashCommand', value: took('command').command },
+      { wrong: 'a view without a bot_id', what: 'a modal', type: 'ViewSubmitAction', value: payloadOf('', 'ViewSubmitAction', { ...body, view }).value },
+    );
+    assert.equal(await typecheck('payloads', checks), 7);
   });
 
   it('refuses what another secret has signed', async () => {

@@ -59,6 +59,7 @@ describe('@pagerduty/pdjs at the PagerDuty-compatible intake', () => {
     assert.equal(sent.response.status, 202);
     assert.equal(sent.data.status, 'success');
     assert.equal(sent.data.message, 'Change event processed');
+    assert.deepEqual(await world.see('changes'), ['deployed 1.2.3 https://ci.example.com/7'], 'it is in the event stream');
   });
 
   it('refusals as PagerDuty writes them', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import slack from '@slack/web-api';
+import { answerOf, typecheck } from '../lib/types.mjs';
 import { silent, startWorld } from '../lib/world.mjs';
 
 const { ErrorCode, WebClient, WebClientEvent, retryPolicies } = slack;
@@ -94,7 +95,11 @@ describe('@slack/web-api drives the emulator', () => {
 
   it('opens direct messages, joins, and finds people', async () => {
     const { channel: im } = await client.conversations.open({ users: 'U0ANA' });
+    assert.deepEqual(im, { id: im.id }, 'the ID alone');
     assert.match(im.id, /^D/);
+    const { channel: whole } = await client.conversations.open({ users: 'U0ANA', return_im: true });
+    assert.equal(whole.user, 'U0ANA');
+    assert.equal(whole.name, undefined);
     assert.equal((await client.chat.postMessage({ channel: 'U0ANA', text: 'hello' })).channel, im.id);
     assert.equal((await client.conversations.info({ channel: im.id })).channel.is_im, true);
     await refused(client.conversations.open({ users: 'U0NOBODY' }), 'user_not_found');
@@ -113,7 +118,9 @@ describe('@slack/web-api drives the emulator', () => {
     await refused(client.users.lookupByEmail({ email: 'nobody@example.com' }), 'users_not_found');
     await refused(client.users.info({ user: 'U0NOBODY' }), 'user_not_found');
 
-    assert.deepEqual((await client.usergroups.list()).usergroups.map((g) => g.handle), ['oncall']);
+    assert.deepEqual((await client.usergroups.list()).usergroups.map((g) => [g.handle, g.users, g.user_count]), [['oncall', undefined, undefined]]);
+    const [counted] = (await client.usergroups.list({ include_users: true, include_count: true })).usergroups;
+    assert.deepEqual([counted.users, counted.user_count], [['U0CY'], 1]);
     await client.usergroups.users.update({ usergroup: 'S0ONCALL', users: 'U0ANA,U0BO' });
     assert.deepEqual((await client.usergroups.users.list({ usergroup: 'S0ONCALL' })).users, ['U0ANA', 'U0BO']);
     await refused(client.usergroups.users.list({ usergroup: 'S0NONE' }), 'no_such_subteam');
@@ -187,5 +194,11 @@ describe('@slack/web-api drives the emulator', () => {
     await world.do('fault', { method: 'chat.update', status: 503, count: 2 });
     const { ts } = await client.chat.postMessage({ channel, text: 'x' });
     assert.equal((await client.chat.update({ channel, ts, text: 'y' })).text, 'y');
+  });
+
+  it("answers with nothing that the client's types do not know", async (t) => {
+    const answered = (await world.see('peers-sent')).filter((c) => c.answer.startsWith('{') && c.method !== 'api.test' && JSON.parse(c.answer).ok);
+    const different = await typecheck('answers', answered.map(answerOf));
+    t.diagnostic(`${different} different answers of ${answered.length} fit: ${[...new Set(answered.map((c) => c.method))].sort().join(', ')}`);
   });
 });

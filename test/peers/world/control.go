@@ -139,7 +139,9 @@ func (w *world) look(verb string, in *doing) done {
 		}
 		return done{Value: v}
 	case "sent":
-		return done{Value: w.sent.all()}
+		return done{Value: w.sent.of(false)}
+	case "peers-sent":
+		return done{Value: w.sent.of(true)}
 	case "sockets":
 		x := w.slack.Sockets()
 		return done{Value: sockets{x.Len(), x.Opened(), x.Violations()}}

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// call is one request of Tocsin's to Slack: a call of the Web API with its
+// call is one request to Slack: a call of the Web API with its
 // arguments, or a message to a response_url with its body.
 type call struct {
 	Method string            `json:"method"`
@@ -18,21 +18,24 @@ type call struct {
 	Body   string            `json:"body,omitempty"`
 	// Answer is what the emulator said.
 	Answer string `json:"answer"`
+	// peer is true where it is a peer's call of the Web API, not Tocsin's.
+	peer bool
 }
 
-// recorder keeps what Tocsin sends to Slack.
+// recorder keeps what is sent to Slack.
 type recorder struct {
 	mu    sync.Mutex
 	calls []call
 }
 
-func (r *recorder) all() []call {
+// of returns the calls of the peers, or those of Tocsin's.
+func (r *recorder) of(peers bool) []call {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.calls)
+	return slices.DeleteFunc(slices.Clone(r.calls), func(c call) bool { return c.peer != peers })
 }
 
-// record hands requests on and keeps those of Tocsin's. Event streams and
+// record hands requests on and keeps them. Event streams and
 // WebSockets pass untouched.
 func (r *recorder) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -52,10 +55,8 @@ func (r *recorder) record(next http.Handler) http.Handler {
 		c := call{Method: "response_url", Body: string(body), Answer: copied.body.String()}
 		if api {
 			args, token := arguments(req, body)
-			if token != botToken && token != tocsinAppToken {
-				return
-			}
 			c.Method, c.Args, c.Body = method, args, ""
+			c.peer = token != botToken && token != tocsinAppToken
 			if args == nil {
 				c.Body = string(body)
 			}
