@@ -30,7 +30,7 @@ test: ## Run all tests, with the race detector where a C compiler is found.
 
 test-peers: build test/peers/node_modules/.package-lock.json ## Run Slack's and PagerDuty's own clients against Tocsin and its emulators; wants npm.
 	go build -o $(BIN)/peers-world ./test/peers/world
-	cd test/peers && npm test --silent
+	cd test/peers && node --test --test-reporter=spec tests/*.test.mjs
 
 test/peers/node_modules/.package-lock.json: test/peers/package-lock.json
 	cd test/peers && npm ci --no-fund --no-audit

@@ -18,6 +18,16 @@ func parse(t *testing.T, src string) (*config.Config, config.Warnings) {
 	return cfg, warnings
 }
 
+// TestTokensOfAnEmulator have whatever form it gives them.
+func TestTokensOfAnEmulator(t *testing.T) {
+	t.Parallel()
+	cfg, _ := parse(t, `slack: {bot_token: xapp-1, app_token: xoxb-1, api_url: "http://127.0.0.1:9912/api/"}
+route: {receiver: s}
+receivers: [{name: s, slack_configs: [{channel: "#a"}]}]
+`)
+	assert.Equal(t, "xapp-1", cfg.Slack.BotToken.Reveal())
+}
+
 func TestFullOnCall(t *testing.T) {
 	setEnv(t)
 	cfg, _, err := config.Load("testdata/good/full.yml")

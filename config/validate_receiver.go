@@ -101,7 +101,13 @@ func (c *checker) providers() {
 	if s.BotToken.IsZero() {
 		return
 	}
-	if c.token(at(&s.BotToken), "bot_token", s.BotToken) && s.APIURL == slackAPI && !strings.HasPrefix(s.BotToken.Reveal(), "xox") {
+	if !c.token(at(&s.BotToken), "bot_token", s.BotToken) || s.APIURL != slackAPI {
+		return
+	}
+	switch token := s.BotToken.Reveal(); {
+	case strings.HasPrefix(token, "xapp-"):
+		c.fail(at(&s.BotToken), "bot_token holds an app-level token (xapp-), which belongs in app_token; write the bot token here, which begins with xoxb-: see OAuth & Permissions at https://api.slack.com/apps")
+	case !strings.HasPrefix(token, "xox"):
 		c.warn(at(&s.BotToken), "bot_token does not look like one: they begin with xoxb-; see OAuth & Permissions at https://api.slack.com/apps")
 	}
 }

@@ -16,7 +16,11 @@ func (c *checker) slackApp(s *Slack) {
 	if !s.AppToken.IsZero() {
 		where := at(&s.AppToken)
 		need(&c.slackUse, "app_token needs", &s.AppToken)
-		if c.token(where, "app_token", s.AppToken) && s.APIURL == slackAPI && !strings.HasPrefix(s.AppToken.Reveal(), "xapp-") {
+		token := s.AppToken.Reveal()
+		switch ok := c.token(where, "app_token", s.AppToken) && s.APIURL == slackAPI; {
+		case ok && strings.HasPrefix(token, "xoxb-"):
+			c.fail(where, "app_token holds a bot token (xoxb-), which belongs in bot_token; write an app-level token here, which begins with xapp-: see Basic Information, App-Level Tokens, at https://api.slack.com/apps")
+		case ok && !strings.HasPrefix(token, "xapp-"):
 			c.warn(where, "app_token does not look like one: they begin with xapp-; see Basic Information, App-Level Tokens, at https://api.slack.com/apps")
 		}
 	}

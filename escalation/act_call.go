@@ -2,6 +2,7 @@ package escalation
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +23,7 @@ func (d *desk) escalate(a tocsin.Action) error {
 		d.add(ev, ok)
 		d.postpone()
 	}
-	moved := false
+	moved, last := false, []string(nil)
 	for n := range e.Runs {
 		r := &e.Runs[n]
 		if a.Policy != "" && r.Policy != a.Policy {
@@ -35,6 +36,9 @@ func (d *desk) escalate(a tocsin.Action) error {
 		if a.Step > 0 {
 			r.Step = a.Step - 1
 		}
+		if r.Step >= len(p.Steps) {
+			last = append(last, r.Policy)
+		}
 		r.Due = d.now
 		moved = true
 	}
@@ -42,8 +46,21 @@ func (d *desk) escalate(a tocsin.Action) error {
 		return tocsin.Invalid("policy", "incident %s follows no escalation policy; name a user or a schedule to call", inc.ID)
 	}
 	e.High = e.High || d.high()
-	d.line(tocsin.EventEscalated, a.By, "escalated now by %s%s", a.By, because(a.Text))
+	d.line(tocsin.EventEscalated, a.By, "escalated now by %s%s%s", a.By, whereTo(a.Step, last), because(a.Text))
 	return nil
+}
+
+// whereTo says which step an escalation takes, where a person has chosen it, and
+// that it is the last resort, of some policies, in any case.
+func whereTo(step int, last []string) string {
+	switch {
+	case len(last) > 0:
+		return " to the last resort of " + strings.Join(last, " and ")
+	case step > 0:
+		return fmt.Sprintf(" to step %d", step)
+	default:
+		return ""
+	}
 }
 
 // alsoFollow has the incident follow a policy beside those that it follows, if
@@ -143,7 +160,7 @@ func (d *desk) named(a tocsin.Action) ([]string, error) {
 	case a.User != "":
 		u, ok := d.rules.spec.Users[a.User]
 		if !ok {
-			return nil, tocsin.Invalid("user", "%q is not defined", a.User)
+			return nil, tocsin.Invalid("user", "user %q is not defined", a.User)
 		}
 		if len(u.High) == 0 {
 			return nil, tocsin.Invalid("user", "%s has no contact", a.User)
@@ -151,7 +168,7 @@ func (d *desk) named(a tocsin.Action) ([]string, error) {
 		return []string{a.User}, nil
 	case a.Schedule != "":
 		if d.rules.spec.Schedules[a.Schedule] == nil {
-			return nil, tocsin.Invalid("schedule", "%q is not defined", a.Schedule)
+			return nil, tocsin.Invalid("schedule", "schedule %q is not defined", a.Schedule)
 		}
 		c := d.muster(&Policy{}, &Step{To: []Recipient{{Schedule: a.Schedule}}}, true)
 		if len(c.people) == 0 {

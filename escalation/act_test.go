@@ -3,6 +3,7 @@ package escalation_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,6 +115,29 @@ func TestEscalateNow(t *testing.T) {
 		assert.Contains(t, h.calls(id), "16m calling cy by Slack", "the clock starts anew")
 		require.ErrorIs(t, h.errorOf(id, tocsin.Action{Kind: tocsin.ActEscalate, By: "ana", Step: 7}), tocsin.ErrInvalid)
 		require.ErrorIs(t, h.errorOf(id, tocsin.Action{Kind: tocsin.ActEscalate, By: "ana", User: "nobody"}), tocsin.ErrInvalid)
+	})
+}
+
+// Whoever escalates reads where it went: the last resort is loud.
+func TestEscalationSaysWhereItGoes(t *testing.T) {
+	t.Parallel()
+	play(t, basic(t), func(h *tower) {
+		id := h.open(tocsin.Critical, "page")
+		h.act(id, tocsin.Action{Kind: tocsin.ActEscalate, By: "ana", Step: 3})
+		h.act(id, tocsin.Action{Kind: tocsin.ActEscalate, By: "ana", Step: 4, Text: "all hands"})
+		h.act(id, tocsin.Action{Kind: tocsin.ActEscalate, By: "bo"})
+		var said []string
+		for _, line := range h.said(id, tocsin.EventEscalated) {
+			if strings.Contains(line, "escalated now") {
+				said = append(said, line)
+			}
+		}
+		assert.Equal(t, []string{
+			"0s escalated now by ana to step 3",
+			"0s escalated now by ana to the last resort of platform: all hands",
+			"0s escalated now by bo to the last resort of platform",
+		}, said)
+		assert.Contains(t, h.calls(id), "0s calling boss by Slack")
 	})
 }
 

@@ -142,19 +142,19 @@ func (r *Rules) checkOverride(o *tocsin.Override, now time.Time) error {
 	case o.From.IsZero() || o.To.IsZero() || !o.From.Before(o.To):
 		return tocsin.Invalid("to", "want a time after from")
 	case !o.To.After(now):
-		return tocsin.Invalid("to", "is over already")
+		return tocsin.Invalid("to", "the end is over already")
 	case o.To.Sub(o.From) > maxOverride:
-		return tocsin.Invalid("to", "longer than a year; change the configuration instead")
+		return tocsin.Invalid("to", "an override cannot be longer than a year; change the configuration instead")
 	case o.Schedule == "" && o.Kind != tocsin.OverrideTimeOff:
 		return tocsin.Invalid("schedule", "missing")
 	case o.Schedule != "" && r.spec.Schedules[o.Schedule] == nil:
-		return tocsin.Invalid("schedule", "%q is not defined", o.Schedule)
+		return tocsin.Invalid("schedule", "schedule %q is not defined", o.Schedule)
 	case o.Kind == tocsin.OverrideSwap && o.Replaces == "":
 		return tocsin.Invalid("replaces", "missing; whose shifts are to be swapped")
 	case o.User == "" && o.Kind != tocsin.OverrideSwap:
 		return tocsin.Invalid("user", "missing")
 	case o.User != "" && o.User == o.Replaces:
-		return tocsin.Invalid("replaces", "is the same person")
+		return tocsin.Invalid("replaces", "nobody can replace themselves")
 	case o.CreatedBy == "":
 		return tocsin.Invalid("createdBy", "missing; say who makes it")
 	}

@@ -112,10 +112,13 @@ func (d *desk) findStep(name string) (tocsin.StepProgress, error) {
 	if shown == nil {
 		return tocsin.StepProgress{}, tocsin.Invalid("runbookStep", "runbook %s is not there any more, and was not kept", inc.Runbook)
 	}
+	if len(shown.Steps) == 0 {
+		return tocsin.StepProgress{}, tocsin.Invalid("runbookStep", "runbook %s has no steps", inc.Runbook)
+	}
 	number, err := strconv.Atoi(name)
 	s, ok := stepOf(shown, func(_ *tocsin.Step, n int) bool { return err == nil && n == number })
 	if !ok {
-		return s, tocsin.Invalid("runbookStep", "%q is no step of the runbook; want a number from 1 to %d, or a step's ID", cut(name), len(shown.Steps))
+		return s, tocsin.Invalid("runbookStep", "%q is no step of the runbook; want a number from 1 to %d", cut(name), len(shown.Steps))
 	}
 	return s, nil
 }
@@ -139,16 +142,24 @@ func sayStep(a tocsin.Action, s *tocsin.StepProgress, note string, same bool) st
 	step := fmt.Sprintf("step %d", s.Number)
 	switch {
 	case same:
-		return fmt.Sprintf("%s on %s: %s: %s", a.By, step, s.Text, note)
+		return fmt.Sprintf("%s on %s: %s%s", a.By, step, s.Text, inBrackets(note))
 	case a.Status == tocsin.StepSkipped:
-		return fmt.Sprintf("%s skipped %s%s: %s", a.By, step, because(note), s.Text)
+		return fmt.Sprintf("%s skipped %s: %s%s", a.By, step, s.Text, inBrackets(note))
 	case a.Status == tocsin.StepDone:
-		return fmt.Sprintf("%s did %s: %s%s", a.By, step, s.Text, because(note))
+		return fmt.Sprintf("%s did %s: %s%s", a.By, step, s.Text, inBrackets(note))
 	case a.Status == tocsin.StepStarted:
-		return fmt.Sprintf("%s began %s: %s%s", a.By, step, s.Text, because(note))
+		return fmt.Sprintf("%s began %s: %s%s", a.By, step, s.Text, inBrackets(note))
 	default:
-		return fmt.Sprintf("%s took %s back: %s%s", a.By, step, s.Text, because(note))
+		return fmt.Sprintf("%s took %s back: %s%s", a.By, step, s.Text, inBrackets(note))
 	}
+}
+
+// inBrackets is a note behind the text that it is about.
+func inBrackets(note string) string {
+	if note == "" {
+		return ""
+	}
+	return " (" + note + ")"
 }
 
 // cut bounds a note.

@@ -79,8 +79,8 @@ func TestStepsAreWorkedThrough(t *testing.T) {
 		assert.Equal(t, []string{
 			"0s ana did step 3: Restart the node",
 			"1m cy began step 2: Drain it",
-			"1m bo skipped step 4: not needed: Tell ana",
-			"1m bo did step 1: Look: the fan is broken",
+			"1m bo skipped step 4: Tell ana (not needed)",
+			"1m bo did step 1: Look (the fan is broken)",
 			"1m ana took step 3 back: Restart the node",
 		}, h.said(id, tocsin.EventStep))
 		inc := h.get(id)
@@ -121,7 +121,7 @@ func TestTwoTickTheSameStep(t *testing.T) {
 		h.act(id, tick("cy", "2", tocsin.StepDone, "it took two tries"))
 		h.act(id, tick("cy", "2", tocsin.StepDone, "it took two tries"))
 		assert.Equal(t, "2 Restart the node done by "+first+" via API: cy: it took two tries", h.steps(id), "what the second has to add is added, once")
-		assert.Equal(t, "1m cy on step 2: Restart the node: it took two tries", h.said(id, tocsin.EventStep)[1])
+		assert.Equal(t, "1m cy on step 2: Restart the node (it took two tries)", h.said(id, tocsin.EventStep)[1])
 		assert.Len(t, h.said(id, tocsin.EventStep), 2)
 
 		h.act(id, tick("cy", "1", tocsin.StepOpen, ""))

@@ -169,6 +169,9 @@ func (d *Dispatcher) failed(ctx context.Context, k delivery, t Target, del tocsi
 		if ferr := d.fail(ctx, tocsin.Wake{Incident: k.incident, Target: k.target}, err); ferr != nil {
 			return result{failed: true}
 		}
+		if t.set != d.sets.Load() { // with what was configured before: SetTargets may have come too early for it
+			d.revive(ctx, k)
+		}
 		return result{}
 	}
 	d.metrics.outcomes.WithLabelValues(kind(t.Key), "retried").Inc()
@@ -180,6 +183,25 @@ func (d *Dispatcher) failed(ctx context.Context, k delivery, t Target, del tocsi
 		return result{pause: max(pause, time.Millisecond)}
 	}
 	return result{failed: true}
+}
+
+// revive has a delivery tried again that failed for good with a target that is
+// another one by now.
+func (d *Dispatcher) revive(ctx context.Context, k delivery) {
+	err := d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(k.incident)
+		if inc == nil {
+			return nil
+		}
+		if del := inc.Delivery(k.target); del != nil && del.Failed {
+			del.Failed = false
+			tx.PutIncident(inc)
+		}
+		return nil
+	})
+	if err != nil {
+		d.o.Logger.Warn("a delivery that failed during a reload is not tried again by itself", "incident", k.incident, "target", k.target, "error", err)
+	}
 }
 
 // note writes a temporary failure on the delivery, for people to see. That it

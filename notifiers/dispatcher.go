@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,6 +59,8 @@ type Target struct {
 	LookAfter time.Duration
 	// Thread targets want the incident's events since Delivery.Told.
 	Thread bool
+	// set tells the configurations apart that the target is of.
+	set uint64
 }
 
 // Store is what the dispatcher needs of the store.
@@ -120,9 +123,11 @@ type Dispatcher struct {
 	// yet.
 	unclear map[delivery]time.Time
 	unsaved map[delivery]tocsin.Receipt
-	run     context.Context
-	work    sync.WaitGroup
-	soon    chan struct{}
+	// sets counts the configurations of targets.
+	sets atomic.Uint64
+	run  context.Context
+	work sync.WaitGroup
+	soon chan struct{}
 }
 
 // delivery names one incident's target.
@@ -154,7 +159,9 @@ func New(targets []Target, o Options) (*Dispatcher, error) {
 
 func (d *Dispatcher) setTargets(targets []Target) {
 	d.targets = make(map[string]Target, len(targets))
+	set := d.sets.Add(1)
 	for _, t := range targets {
+		t.set = set
 		t.Lane = cmp.Or(t.Lane, t.Key)
 		t.Provider = cmp.Or(t.Provider, t.Lane)
 		d.targets[t.Key] = t

@@ -60,6 +60,8 @@ func TestCallbackIsBounded(t *testing.T) {
 	assert.Equal(t, 405, w.ask("GET", "/slack/events", "").Code)
 	assert.Zero(t, asked)
 	assert.Contains(t, w.log.String(), "request refused")
+	assert.NotContains(t, w.log.String(), "what=", "it is said once")
+	assert.NotContains(t, w.log.String(), "cause=<nil>")
 }
 
 func TestCallbackThatPanicsIsNotNow(t *testing.T) {

@@ -102,17 +102,21 @@ func (s *Server) logRequest(c echo.Context, took time.Duration) {
 // logRefusal logs what somebody should look at, at most one line of each kind
 // a second: a storm of refusals must not become a storm of writes.
 func (s *Server) logRefusal(c echo.Context, r *refusal) {
-	line := func(what string) func() {
-		return func() {
-			s.deps.Logger.Warn("request refused", "what", what, "status", r.status, "reason", clip(r.Error()), "cause", r.cause, "route", c.Path(),
-				"remote", c.RealIP(), "request", c.Response().Header().Get(echo.HeaderXRequestID))
+	about := func() []any {
+		args := []any{
+			"status", r.status, "reason", clip(r.Error()), "route", c.Path(), "remote", c.RealIP(),
+			"request", c.Response().Header().Get(echo.HeaderXRequestID),
 		}
+		if r.cause != nil && r.cause.Error() != r.Error() {
+			args = append(args, "cause", r.cause)
+		}
+		return args
 	}
 	switch {
 	case r.status >= http.StatusInternalServerError:
-		s.troubleLog.Do(line("request failed"))
+		s.troubleLog.Do(func() { s.deps.Logger.Warn("request failed", about()...) })
 	case s.ofSender(c.Path()) || r.status == http.StatusUnauthorized:
-		s.refusalLog.Do(line("request refused"))
+		s.refusalLog.Do(func() { s.deps.Logger.Warn("request refused", about()...) })
 	}
 }
 

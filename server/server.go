@@ -150,7 +150,6 @@ func (s *Server) Run(ctx context.Context) error {
 	srv := s.httpServer(l)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	s.deps.Logger.Info("listening", "address", s.Addr())
 
 	select {
 	case err := <-served:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -238,7 +239,31 @@ func (c *escalateCmd) Run(ctx context.Context, e *env) error {
 		return wrongUse("--step goes along a policy; leave it out, or leave out --to and --schedule")
 	}
 	a := tocsin.Action{Kind: tocsin.ActEscalate, Step: c.Step, User: c.To, Schedule: c.Schedule, Policy: c.Policy, Text: c.Note}
-	return c.act(ctx, e, c.ID, a)
+	inc, err := c.send(ctx, c.ID, a)
+	if err != nil {
+		return err
+	}
+	return c.print(e.out, incidentAnswer{inc}, func(w io.Writer) {
+		if went := c.escalated(ctx, inc.ID); went != "" {
+			fmt.Fprintln(w, went)
+		}
+		fmt.Fprintln(w, standing(inc))
+	})
+}
+
+// escalated is what the timeline says of the escalation: to which step, or to the
+// last resort, it went. Empty: it could not be asked.
+func (c *escalateCmd) escalated(ctx context.Context, id string) string {
+	var d incidentDetail
+	if err := c.client().get(ctx, "/api/v1/incidents/"+url.PathEscape(id), &d); err != nil {
+		return ""
+	}
+	for _, ev := range slices.Backward(d.Timeline) {
+		if ev.Kind == tocsin.EventEscalated && ev.Actor != "" {
+			return printable(ev.Text)
+		}
+	}
+	return ""
 }
 
 type reassignCmd struct {

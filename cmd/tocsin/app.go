@@ -369,7 +369,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.mu.Unlock()
 	a.router.SetRules(p.rules)
 	a.doors.set(cfg)
-	a.clicks.client.Store(p.slack)
+	a.clicks.use(p.slack, old.Slack.BotToken != cfg.Slack.BotToken)
 	a.setPagerDuty(cfg)
 	a.setRemedies(cfg, cures)
 	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))

@@ -299,11 +299,14 @@ func (d *duty) hears(ref, text string) {
 // quiet waits until nothing is under way.
 func (d *duty) quiet() { d.settled(d.t) }
 
-var tags = regexp.MustCompile(`<[^>]*>`)
+var (
+	tags     = regexp.MustCompile(`<[^>]*>`)
+	lineEnds = regexp.MustCompile(`</(div|h3|p|li)>|<br>`)
+)
 
 // plainText is what a person reads of HTML.
 func plainText(page string) string {
-	page = regexp.MustCompile(`</(div|h3|p|li)>|<br>`).ReplaceAllString(page, "\n")
+	page = lineEnds.ReplaceAllString(page, "\n")
 	var lines []string
 	for line := range strings.SplitSeq(html.UnescapeString(tags.ReplaceAllString(page, "")), "\n") {
 		if line = strings.TrimSpace(line); line != "" {

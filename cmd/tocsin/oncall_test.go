@@ -126,6 +126,17 @@ func TestActionsAsTheyAreSent(t *testing.T) {
 	}
 }
 
+// TestEscalateSaysWhereItGoes: the last resort is not called unawares.
+func TestEscalateSaysWhereItGoes(t *testing.T) {
+	t.Parallel()
+	s := newCanned(t, map[string]string{
+		"/api/v1/incidents/k7f3q9/escalate": `{"incident": {"id": "k7f3q9", "state": "triggered", "severity": "error"}}`,
+		"/api/v1/incidents/k7f3q9": `{"timeline": [{"kind": "escalated", "actor": "bo", "text": "escalated now by bo"},
+			{"kind": "escalated", "actor": "ana", "text": "escalated now by ana to the last resort of platform"}, {"kind": "escalated", "text": "step 1"}]}`,
+	})
+	assert.Equal(t, "escalated now by ana to the last resort of platform\nk7f3q9 is triggered, error\n", s.run(t, 0, "escalate", "k7f3q9", "--step", "2"))
+}
+
 func TestSnoozeFor(t *testing.T) {
 	t.Parallel()
 	s := newCanned(t, map[string]string{"/api/v1/incidents/k7f3q9/snooze": `{"incident": {"id": "k7f3q9"}}`})

@@ -119,7 +119,7 @@ func TestDutyRunbookProgress(t *testing.T) {
 	assert.Contains(t, step(0, id, "2", "--skip", "nobody answers there", "--by", "ana"), "step 2 is skipped by ana, ")
 	step(0, id, "3", "--done", "--by", "ana")
 	assert.Contains(t, step(0, id, "4", "--start", "--by", "bo"), "step 4 is started by bo, ")
-	d.shows("#incidents", id, "ana did step 1: Look at the machine: the fan is loud", "ana skipped step 2: nobody answers there: Ask the providr",
+	d.shows("#incidents", id, "ana did step 1: Look at the machine (the fan is loud)", "ana skipped step 2: Ask the providr (nobody answers there)",
 		"ana did step 3: Drain the node", "bo began step 4: Restart the node", "cy took step 3 back: Drain the node")
 	before := d.progress(id)
 	assert.Equal(t, strings.Join([]string{

@@ -156,14 +156,22 @@ func (a *App) targets(cfg *config.Config, p parts) []notifiers.Target {
 	return append(p.targets, t)
 }
 
+// use takes another client. Whose workspace its token is for is asked anew.
+func (c *clicks) use(client *slack.Client, anotherToken bool) {
+	c.client.Store(client)
+	if anotherToken {
+		c.team.Store(nil)
+	}
+}
+
 // learn asks Slack which workspace the token belongs to, until it says so: until
 // then callbacks of every workspace that the secret signs for are taken.
 func (c *clicks) learn(ctx context.Context) error {
 	for c.handler != nil && ctx.Err() == nil {
-		id, err := c.client.Load().Workspace(ctx)
-		if err == nil {
-			c.team.Store(&id)
-			return nil
+		if c.team.Load() == nil {
+			if id, err := c.client.Load().Workspace(ctx); err == nil {
+				c.team.Store(&id)
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -109,7 +109,8 @@ func TestSlackForgeries(t *testing.T) {
 		{name: "as text", contentType: "text/plain", status: 415, cause: `"content type"`},
 	}
 	for _, door := range []forgery{
-		{path: "/slack/interactions", body: click, contentType: formType}, {path: "/slack/commands", body: typed, contentType: formType},
+		{path: "/slack/interactions", body: click, contentType: formType},
+		{path: "/slack/commands", body: typed, contentType: formType},
 		{path: "/slack/events", body: event, contentType: "application/json"},
 	} {
 		for _, w := range ways {

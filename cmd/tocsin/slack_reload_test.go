@@ -17,7 +17,7 @@ import (
 // TestSlackReloadsWhilePeopleType: nothing of what is typed and clicked while the
 // configuration changes is lost, or done twice, and the connections stay.
 func TestSlackReloadsWhilePeopleType(t *testing.T) {
-	const many = 30
+	const many = 20
 	overBoth(t, func(s *team) {
 		s.with(teamPeople, dutyPrimary, dutyChannel)
 		id := s.open("NodeDown", "critical")

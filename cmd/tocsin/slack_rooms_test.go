@@ -108,6 +108,35 @@ func TestSlackIncidentChannel(t *testing.T) {
 	})
 }
 
+// TestSlackChannelIsArchivedInTime: by the program itself, also when the time comes
+// while it is not running.
+func TestSlackChannelIsArchivedInTime(t *testing.T) {
+	t.Parallel()
+	s := newTeam(t, false)
+	s.write(teamPeople, dutyPrimary, dutyChannel)
+	s.rooms()
+	s.replace("archive_after: 4h", "archive_after: 1s, private: true, prefix: outage")
+	s.start()
+	id := s.open("NodeDown", "critical")
+	var room slacktest.Room
+	s.eventually(func() bool {
+		if rooms := s.slack.Rooms("outage-" + id); len(rooms) == 1 {
+			room = rooms[0]
+		}
+		return has("U0ANA")(room) && len(room.Pins) == 1
+	}, "a private channel with a name of its own")
+	assert.True(t, room.Private)
+	s.says(slash, "U0BO", "resolve "+id+" force", "is resolved by bo")
+	s.shows(room.ID, id, "✅ Resolved NodeDown a")
+	s.quiet()
+	s.stop()
+	ended := time.Now()
+	s.eventually(func() bool { return time.Since(ended) > time.Second }, "the time comes")
+	s.start()
+	s.eventually(func() bool { r, ok := s.slack.Room(room.ID); return ok && r.Archived }, "it is archived: %s", s.timeline(id))
+	s.notes(id, "archived #"+room.Name)
+}
+
 // TestSlackChannelOnRequest: by the command, once, for who may ask; and what is
 // marked there or in a thread is noted.
 func TestSlackChannelOnRequest(t *testing.T) {
@@ -138,10 +167,12 @@ func TestSlackChannelOnRequest(t *testing.T) {
 		react("#ops", elsewhere, "U0BO", "pushpin")
 		react(room.ID, inRoom, "U0BO", "eyes")
 		react(room.ID, s.message(room.ID, id).TS, "U0BO", "pushpin")
-		for _, want := range []string{"bo: the fan of @ana's node & the disk (marked by ana)", "U0OLD: switch 4 has no power (marked by cy)"} {
+		for want, by := range map[string]string{
+			"the fan of @ana's node & the disk (marked with 📌 by ana)": "bo", "U0OLD in Slack: switch 4 has no power": "cy",
+		} {
 			assert.Equal(s.t, 1, strings.Count(s.timeline(id), want), s.timeline(id))
-			s.shows("#incidents", id, want)
-			s.shows(room.ID, id, want)
+			s.shows("#incidents", id, by+": "+want)
+			s.shows(room.ID, id, by+": "+want)
 		}
 		assert.Equal(s.t, 2, strings.Count(s.timeline(id), string(tocsin.EventNote)+": "), s.timeline(id))
 		other := s.slack.Say("#incidents", "U0BO", "me too", s.message("#incidents", id).TS)

@@ -133,28 +133,24 @@ const (
 	direct  door = "DM"
 )
 
-// heard is everything that a person has been told in #ops alone, and everything
-// that all see there, or in the direct messages.
-func (s *team) heard(user string, d door) (alone, all []string) {
+// heard is what a person has been told alone, and what all see in #ops, or in the
+// direct messages.
+func (s *team) heard(user string, d door) (alone, all []slacktest.Message) {
 	for _, e := range s.slack.Ephemerals(user) {
-		alone = append(alone, plainText(string(e.See().HTML)))
+		alone = append(alone, e.Message)
 	}
 	ref := "#ops"
 	if d == direct {
 		ref = user
 	}
-	for _, m := range s.slack.Messages(ref) {
-		if m.User != user {
-			all = append(all, plainText(string(m.See().HTML)))
-		}
-	}
-	return alone, all
+	return alone, slices.DeleteFunc(s.slack.Messages(ref), func(m slacktest.Message) bool { return m.User == user })
 }
 
 // types has a person type words, waits for the answer, and returns it. public: all
 // see it.
 func (s *team) types(d door, user, words string) (answer string, public bool) {
 	s.t.Helper()
+	read := func(m *slacktest.Message) string { return plainText(string(m.See().HTML)) }
 	alone, all := s.heard(user, d)
 	switch d {
 	case slash:
@@ -171,9 +167,9 @@ func (s *team) types(d door, user, words string) (answer string, public bool) {
 		nowAlone, nowAll := s.heard(user, d)
 		switch {
 		case len(nowAlone) > len(alone):
-			answer = nowAlone[len(nowAlone)-1]
+			answer = read(&nowAlone[len(nowAlone)-1])
 		case len(nowAll) > len(all):
-			answer, public = nowAll[len(nowAll)-1], true
+			answer, public = read(&nowAll[len(nowAll)-1]), true
 		}
 		return answer != ""
 	}, "%s is answered, %s: %s", user, d, words)
@@ -254,7 +250,7 @@ func (s *team) shows(ref, id string, want ...string) {
 	for _, w := range want {
 		deadline := time.Now().Add(20 * time.Second)
 		for !strings.Contains(text(), w) && time.Now().Before(deadline) {
-			<-time.After(5 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 		}
 		require.Contains(s.t, text(), w)
 	}
@@ -280,8 +276,9 @@ func (s *team) clicks(ref, id, user, action string, choice ...string) slacktest.
 func (s *team) whispered(user, text string) {
 	s.t.Helper()
 	s.eventually(func() bool {
-		alone, _ := s.heard(user, slash)
-		return strings.Contains(strings.Join(alone, "\n"), text)
+		return slices.ContainsFunc(s.slack.Ephemerals(user), func(e slacktest.Ephemeral) bool {
+			return strings.Contains(plainText(string(e.See().HTML)), text)
+		})
 	}, "%s is told: %s", user, text)
 }
 

@@ -96,15 +96,26 @@ func TestSlackTrouble(t *testing.T) {
 // TestSlackNobodyReachable: where no contact is left the next one is called at once.
 func TestSlackNobodyReachable(t *testing.T) {
 	t.Parallel()
-	s := newTeam(t, false).with(teamPeople, dutyPrimary, troubledPolicy)
-	s.slack.Deactivate("U0ANA", true)
-	id := s.open("NodeDown", "critical")
-	s.shows("U0BO", id, "Triggered: NodeDown a")
-	s.notes(id, "ana cannot be reached")
-	s.says(slash, "U0BO", "show "+id, "ana called", "cannot be reached")
-	s.says(slash, "U0BO", "page @ana are you there?", "Opened: ")
-	by := s.byTitle("are you there?")
-	s.eventually(func() bool { return s.message("U0BO", by.ID).TS != "" }, "the page by hand goes on to the policy: %s", s.timeline(by.ID))
+	for name, c := range map[string]struct {
+		onCall string
+		opens  func(*team) (id string)
+	}{
+		"by an alert": {"ana", func(s *team) string { return s.open("NodeDown", "critical") }},
+		"by hand": {"bo", func(s *team) string {
+			s.says(slash, "U0CY", "page @ana are you there?", "Opened: ", "Called: ana")
+			return s.byTitle("are you there?").ID
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newTeam(t, false).with(teamPeople, strings.ReplaceAll(dutyPrimary, "[ana]", "["+c.onCall+"]"), troubledPolicy)
+			s.slack.Deactivate("U0ANA", true)
+			id := c.opens(s)
+			s.eventually(func() bool { return s.message("U0BO", id).TS != "" }, "bo is called: %s", s.timeline(id))
+			s.notes(id, "ana cannot be reached: every contact has failed; going on at once")
+			s.says(slash, "U0BO", "show "+id, "ana called", "cannot be reached")
+		})
+	}
 }
 
 // TestSlackMessagesAndChannelsThatGo: a message that is deleted is posted anew with

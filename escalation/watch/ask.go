@@ -38,7 +38,7 @@ func (w *Watch) Brief(ctx context.Context, schedule string) (string, error) {
 		fmt.Fprintf(&head, "%s is on call on %s until %s\n", who, s.Name(), stamp(sh.To, s))
 	}
 	if !found {
-		return "", tocsin.Invalid("schedule", "%q is not defined", schedule)
+		return "", tocsin.Invalid("schedule", "schedule %q is not defined", schedule)
 	}
 	var silences []tocsin.Silence
 	if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {

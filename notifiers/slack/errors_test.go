@@ -223,3 +223,25 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	assert.Equal(t, outcome{permanent: true}, outcomeOf(t, err))
 	assert.Zero(t, reached.Load(), "the token would go there")
 }
+
+// TestReason: what is for programs stays out of what people read.
+func TestReason(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"incident k7f3q9 is resolved":           fmt.Errorf("%w: incident k7f3q9 is resolved", tocsin.ErrConflict),
+		"\"9\" is no step: want 1 to 3":         tocsin.Invalid("runbookStep", "%q is no step: want 1 to 3", "9"),
+		"the 2nd: name a value":                 fmt.Errorf("the 2nd: %w", invalid("name a value")),
+		"not found":                             tocsin.ErrNotFound,
+		"conflict":                              tocsin.ErrConflict,
+		"disk: full":                            errors.New("disk: full"),
+		"\"a=~(\": missing ); write name=\"v\"": tocsin.Invalid("matchers", "%q: missing ); write name=\"v\"", "a=~("),
+	} {
+		assert.Equal(t, want, slack.Reason(err))
+	}
+}
+
+// invalid is an error of tocsin.ErrInvalid that names no field.
+type invalid string
+
+func (e invalid) Error() string        { return string(e) }
+func (e invalid) Is(target error) bool { return target == tocsin.ErrInvalid }

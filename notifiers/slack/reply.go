@@ -36,6 +36,19 @@ type Reply struct {
 // where it mentions, links and formats nothing.
 func Escape(s string, limit int) string { return escape(s, limit, prose) }
 
+// Reason says why what a person asked for was not done: the text of an error without
+// what is for programs, the word conflict and the name of the field that is wrong. It
+// is a text from outside, for Escape or Plain.
+func Reason(err error) string {
+	text := strings.TrimPrefix(err.Error(), tocsin.ErrConflict.Error()+": ")
+	if errors.Is(err, tocsin.ErrInvalid) {
+		if field, rest, ok := strings.Cut(text, ": "); ok && !strings.ContainsAny(field, " \n\"") {
+			return rest
+		}
+	}
+	return text
+}
+
 // Plain returns a text from outside for where Slack reads no markup, such as the
 // error below a modal's input.
 func Plain(s string, limit int) string { return escape(s, limit, plain) }

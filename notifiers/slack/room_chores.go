@@ -203,11 +203,20 @@ func roomTopic(i *tocsin.Incident) string {
 
 // ownChannel names the incident's own channel, everywhere but there.
 func (v *view) ownChannel() {
-	d := v.Incident.Delivery(tocsin.IncidentChannel)
-	if d == nil || v.Delivery.Target == tocsin.IncidentChannel {
-		return
+	if link := OwnChannel(v.Incident); link != "" && v.Delivery.Target != tocsin.IncidentChannel {
+		v.b.line(append(v.line[:0], "💬 Channel: "+link...))
+	}
+}
+
+// OwnChannel links the channel that is the incident's own, for a Reply; empty: it
+// has none, or none yet.
+func OwnChannel(i *tocsin.Incident) string {
+	d := i.Delivery(tocsin.IncidentChannel)
+	if d == nil {
+		return ""
 	}
 	if id := placeOf(d.Ref).channel; isID(id) {
-		v.b.line(append(v.line[:0], "💬 Channel: <#"+id+">"...))
+		return "<#" + id + ">"
 	}
+	return ""
 }

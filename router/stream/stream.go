@@ -173,7 +173,7 @@ func Start(ctx context.Context, cfg Config) (*Stream, error) {
 			return nil, fmt.Errorf("make the folder of the embedded NATS server: %w", err)
 		}
 	}
-	s := &Stream{cfg: cfg, log: cfg.Logger.With("component", "stream"), closed: make(chan struct{})}
+	s := &Stream{cfg: cfg, log: cfg.Logger, closed: make(chan struct{})}
 	s.changed.init()
 	s.wakes.signal = make(chan struct{}, 1)
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))

@@ -232,7 +232,7 @@ func (h *Handler) act(ctx context.Context, c *clicking, a tocsin.Action) answer 
 		if now, err := h.d.Reader.Get(ctx, c.inc.ID); err == nil {
 			c.inc = now
 		}
-		return h.stale(c, slack.Escape(err.Error(), 400))
+		return h.stale(c, slack.Escape(slack.Reason(err), 400))
 	default:
 		h.log.once(h.cfg.Now(), "act").Warn("what was clicked in Slack could not be done now; the person was told", "incident", c.inc.ID, "action", string(a.Kind), "error", err)
 		return h.notNow(c.sender)

@@ -116,7 +116,7 @@ func TestAResolveThatFindsMoreFiringIsToldWhy(t *testing.T) {
 	w.open("k7f3q9", func(i *tocsin.Incident) { i.Firing = 0 })
 	w.desk.change("k7f3q9", func(i *tocsin.Incident) { i.Firing = 3 })
 	assert.Equal(t, http.StatusOK, w.click("k7f3q9", ana, slack.ActionResolve).Status)
-	assert.Contains(t, w.told(ana), "3 alerts still fire")
+	assert.Contains(t, w.told(ana), "Nothing was done: 3 alerts still fire.")
 	assert.Empty(t, w.desk.actions())
 }
 

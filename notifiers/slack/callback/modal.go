@@ -134,7 +134,7 @@ func (h *Handler) actOrComplain(ctx context.Context, c *clicking, input string, 
 	case err == nil:
 		return ok("done")
 	case errors.Is(err, tocsin.ErrConflict), errors.Is(err, tocsin.ErrInvalid), errors.Is(err, tocsin.ErrNotFound):
-		return complain(input, slack.Plain(err.Error(), 300))
+		return complain(input, slack.Plain(slack.Reason(err), 300))
 	default:
 		h.log.once(h.cfg.Now(), "act").Warn("what was asked for in Slack could not be done now; the person was told", "incident", c.inc.ID, "action", string(a.Kind), "error", err)
 		return complain(input, "Not done: Tocsin cannot commit anything right now. Try again in a moment.")

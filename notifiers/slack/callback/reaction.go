@@ -111,14 +111,14 @@ func (h *Handler) pinned(ctx context.Context, p *pinning, m *slack.Found, incide
 	if text == "" {
 		return h.told("stale", to, "Nothing was noted: the message has no text.")
 	}
-	err := h.d.Actions.Act(ctx, incident, tocsin.Action{
-		Kind: tocsin.ActNote, ID: p.id(), By: who, Via: "Slack", Text: h.called(m.User) + ": " + text + " (marked by " + who + ")",
-	})
+	a := tocsin.Action{Kind: tocsin.ActNote, ID: p.id(), Via: "Slack"}
+	a.By, a.Text = h.credited(m.User, who, text)
+	err := h.d.Actions.Act(ctx, incident, a)
 	switch {
 	case err == nil:
 		return ok("done")
 	case errors.Is(err, tocsin.ErrConflict), errors.Is(err, tocsin.ErrInvalid), errors.Is(err, tocsin.ErrNotFound):
-		return h.told("stale", to, "Nothing was noted on "+slack.Code(incident, 40)+": "+slack.Escape(err.Error(), 400)+".")
+		return h.told("stale", to, "Nothing was noted on "+slack.Code(incident, 40)+": "+slack.Escape(slack.Reason(err), 400)+".")
 	default:
 		return h.pinLater("the note could not be committed", err)
 	}
@@ -149,15 +149,20 @@ func (h *Handler) pinLater(what string, err error) answer {
 	return answer{outcome: "failed", status: http.StatusServiceUnavailable}
 }
 
-// called is somebody's name, or the ID where they are not known.
-func (h *Handler) called(slackID string) string {
-	if name, known := h.d.Who(slackID); known {
-		return name
+// credited is whose note a message is, and its text: the writer's, where they are
+// known, with who has marked it unless they did so themselves.
+func (h *Handler) credited(slackID, marker, text string) (by, note string) {
+	writer, known := h.d.Who(slackID)
+	switch {
+	case known && writer == marker:
+		return writer, text
+	case known:
+		return writer, text + " (marked with 📌 by " + marker + ")"
+	case slackID == "":
+		return marker, "an app in Slack: " + text
+	default:
+		return marker, slackID + " in Slack: " + text
 	}
-	if slackID == "" {
-		return "an app"
-	}
-	return slackID
 }
 
 // entities are what Slack escapes

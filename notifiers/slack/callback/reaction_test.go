@@ -75,8 +75,8 @@ func TestAMarkedReplyBecomesANote(t *testing.T) {
 
 	assert.Equal(t, http.StatusOK, w.pin("incidents", ts, bo, "pushpin").Status)
 	want := tocsin.Action{
-		Kind: tocsin.ActNote, ID: "slack:pin:" + m.Channel + "/" + ts, By: "bo", Via: "Slack",
-		Text: "ana: the disk of <node-3> is full, @bo; see wiki (https://wiki.example.com/disk) and #ops @here (marked by bo)",
+		Kind: tocsin.ActNote, ID: "slack:pin:" + m.Channel + "/" + ts, By: "ana", Via: "Slack",
+		Text: "the disk of <node-3> is full, @bo; see wiki (https://wiki.example.com/disk) and #ops @here (marked with 📌 by bo)",
 	}
 	assert.Equal(t, []tocsin.Action{want}, w.notes())
 
@@ -110,8 +110,15 @@ func TestAMarkedMessageOfTheIncidentsChannel(t *testing.T) {
 	w.pin("inc-k7f3q9", reply, ana, "pushpin")
 	notes := w.notes()
 	require.Len(t, notes, 2)
-	assert.Equal(t, guest+": rebooted it (marked by ana)", notes[0].Text)
-	assert.Equal(t, "an app: deployed v7 (marked by ana)", notes[1].Text)
+	assert.Equal(t, guest+" in Slack: rebooted it", notes[0].Text)
+	assert.Equal(t, "an app in Slack: deployed v7", notes[1].Text)
+	assert.Equal(t, "ana", notes[0].By)
+	assert.Equal(t, "ana", notes[1].By)
+
+	w.pin("inc-k7f3q9", w.slack.Say("inc-k7f3q9", ana, "it is back", ""), ana, "pushpin")
+	own := w.notes()[2]
+	assert.Equal(t, "it is back", own.Text, "who marks their own words has said it all")
+	assert.Equal(t, "ana", own.By)
 }
 
 func TestWhoMayMark(t *testing.T) {
@@ -249,12 +256,12 @@ func TestNotesOfHostileText(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		text := rapid.OneOf(rapid.StringMatching(`[<>|@#!&;a-zU0-9 -]{1,80}`), rapid.StringN(1, -1, 6000)).Draw(rt, "text")
 		ts := w.slack.Say("incidents", ana, "x"+text, m.TS)
-		w.pin("incidents", ts, ana, "pushpin")
+		w.pin("incidents", ts, bo, "pushpin")
 		notes := w.notes()
 		if n++; len(notes) != n {
 			rt.Fatalf("%d notes of %d", len(notes), n)
 		}
-		if got := notes[n-1].Text; utf8.RuneCountInString(got) > 2100 || !utf8.ValidString(got) || !strings.HasSuffix(got, " (marked by ana)") {
+		if got := notes[n-1].Text; utf8.RuneCountInString(got) > 2100 || !utf8.ValidString(got) || !strings.HasSuffix(got, " (marked with 📌 by bo)") {
 			rt.Fatalf("%q", got)
 		}
 	})

@@ -108,7 +108,7 @@ func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer 
 	}
 	h.answered.forget(v.ID)
 	if errors.Is(err, tocsin.ErrInvalid) {
-		return complain(inputText, slack.Plain(err.Error(), 300))
+		return complain(inputText, slack.Plain(slack.Reason(err), 300))
 	}
 	h.log.once(now, "act").Warn("a silence that was asked for in Slack could not be made now; the person was told", "incident", c.inc.ID, "error", err)
 	return complain(inputText, "Not done: Tocsin cannot commit anything right now. Try again in a moment.")

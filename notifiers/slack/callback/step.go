@@ -197,7 +197,7 @@ func (h *Handler) tickOne(ctx context.Context, c *clicking, s numbered, key stri
 		t.done = append(t.done, s.said()+" is "+string(status)+".")
 		t.reached[key] = on
 	case errors.Is(err, tocsin.ErrConflict), errors.Is(err, tocsin.ErrInvalid), errors.Is(err, tocsin.ErrNotFound):
-		t.undone = append(t.undone, s.said()+": "+slack.Escape(err.Error(), 300)+".")
+		t.undone = append(t.undone, s.said()+": "+slack.Escape(slack.Reason(err), 300)+".")
 	default:
 		h.log.once(h.cfg.Now(), "act").Warn("what was clicked in Slack could not be done now; the person was told", "incident", c.inc.ID, "action", string(tocsin.ActStep), "error", err)
 		t.undone = append(t.undone, s.said()+": Tocsin cannot commit anything right now. Try again in a moment.")

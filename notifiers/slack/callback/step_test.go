@@ -229,7 +229,7 @@ func TestSeveralInOneClick(t *testing.T) {
 		done   string
 	}{
 		"none":     {nil, 200, nil, "s01 ana, s02 ana, s03 ana"},
-		"conflict": {fmt.Errorf("%w: <!channel> no", tocsin.ErrConflict), 200, []string{"Not all was done", "Step 2: conflict", "✓ Step 1 is done", "✓ Step 3 is done"}, "s01 ana, s03 ana"},
+		"conflict": {fmt.Errorf("%w: <!channel> no", tocsin.ErrConflict), 200, []string{"Not all was done", "Step 2: &lt;!channel&gt; no.", "✓ Step 1 is done", "✓ Step 3 is done"}, "s01 ana, s03 ana"},
 		"not now":  {tocsin.ErrUnavailable, 503, []string{"Not all was done", "Step 2: Tocsin cannot commit", "Step 3: not tried", "✓ Step 1 is done"}, "s01 ana"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,6 +35,9 @@ func (d *Desk) act(ctx context.Context, c *call, inc *tocsin.Incident, a tocsin.
 		now = inc // it is done all the same
 	}
 	lines := []string{"✅ " + slack.State(now)}
+	if did := d.did(ctx, c, a, now); did != "" {
+		lines = []string{"✅ " + did, slack.State(now)}
+	}
 	if a.Kind == tocsin.ActEscalate || a.Kind == tocsin.ActReassign || a.Kind == tocsin.ActAddResponder || a.Kind == tocsin.ActUnacknowledge {
 		lines = append(lines, d.called(now, inc)...)
 	}
@@ -50,7 +53,7 @@ func (d *Desk) notDone(ctx context.Context, inc *tocsin.Incident, a tocsin.Actio
 	if now, gone := d.d.Reader.Get(ctx, inc.ID); gone == nil {
 		inc = now
 	}
-	said := slack.Escape(err.Error(), 400) + ".\n" + slack.State(inc)
+	said := slack.Escape(slack.Reason(err), 400) + ".\n" + slack.State(inc)
 	forced := map[tocsin.ActionKind]string{tocsin.ActResolve: "resolve", tocsin.ActAcknowledge: "ack", tocsin.ActUnacknowledge: "unack"}[a.Kind]
 	if errors.Is(err, tocsin.ErrConflict) && !a.Force && forced != "" && inc.Open() {
 		said += "\nIf that is meant: " + typed(forced+" "+inc.ID+" force")

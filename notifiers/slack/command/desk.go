@@ -223,7 +223,7 @@ func (d *Desk) excuse(ctx context.Context, c *call, err error) ([]string, error)
 	case ctx.Err() != nil, errors.Is(err, tocsin.ErrUnavailable):
 		return nil, err
 	case errors.Is(err, tocsin.ErrConflict), errors.Is(err, tocsin.ErrInvalid), errors.Is(err, tocsin.ErrNotFound):
-		return []string{"Nothing was done: " + slack.Escape(err.Error(), 400) + "."}, nil
+		return []string{"Nothing was done: " + slack.Escape(slack.Reason(err), 400) + "."}, nil
 	default:
 		return nil, err
 	}

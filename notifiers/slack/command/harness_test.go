@@ -83,6 +83,11 @@ func (d *desk) Act(_ context.Context, id string, a tocsin.Action) error {
 			inc.Escalation = &tocsin.Escalation{}
 		}
 		inc.Escalation.Responders = append(inc.Escalation.Responders, tocsin.Responder{User: or(a.User, "cy"), At: now, Calls: 1})
+		if a.Kind == tocsin.ActEscalate {
+			d.events = append(d.events, inc.Event(tocsin.EventEscalated, a.By, fmt.Sprintf("escalated by %s to step %d", a.By, a.Step), now))
+		}
+	case tocsin.ActSeverity:
+		inc.Severity = a.Severity
 	case tocsin.ActStep:
 		if inc.Progress == nil {
 			inc.Progress = &tocsin.Progress{}

@@ -340,15 +340,20 @@ func (d *Desk) status(ctx context.Context, c *call) ([]string, error) {
 	return plain(strings.Join(d.d.Status(ctx), "\n")), nil
 }
 
-// plain shows plain text line by line.
+// plain shows plain text line by line. What may hold matchers is shown as code, for
+// somebody to copy: prose has other characters for theirs.
 func plain(text string) []string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		bullet := ""
-		if strings.HasPrefix(line, " ") && strings.TrimSpace(line) != "" {
-			bullet = "• "
+		item := strings.HasPrefix(line, " ") && strings.TrimSpace(line) != ""
+		switch {
+		case item && strings.ContainsAny(line, "=~"):
+			lines = append(lines, "• "+slack.Code(line, 600))
+		case item:
+			lines = append(lines, "• "+slack.Escape(line, 600))
+		default:
+			lines = append(lines, slack.Escape(line, 600))
 		}
-		lines = append(lines, bullet+slack.Escape(line, 600))
 	}
 	return lines
 }

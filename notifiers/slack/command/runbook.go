@@ -164,12 +164,9 @@ func (d *Desk) step(ctx context.Context, c *call) ([]string, error) {
 	}
 	for _, s := range statuses {
 		if w.is(s.word) {
-			a := tocsin.Action{Kind: tocsin.ActStep, RunbookStep: strconv.Itoa(number), Status: s.status, Text: c.rest()}
-			lines, err := d.act(ctx, c, inc, a)
-			if err != nil {
-				return nil, err
-			}
-			return append([]string{fmt.Sprintf("✅ Step %d is %s.", number, s.status)}, strings.TrimPrefix(lines[0], "✅ ")), nil
+			return d.act(ctx, c, inc, tocsin.Action{
+				Kind: tocsin.ActStep, RunbookStep: strconv.Itoa(number), Status: s.status, Text: c.rest(),
+			})
 		}
 	}
 	return nil, wrong("%s is not where a step can stand%s", quote(w.text), meant(w.text, []string{"done", "start", "skip", "open"}))

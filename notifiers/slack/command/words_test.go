@@ -139,7 +139,7 @@ func TestAnswers(t *testing.T) {
 		"show":                             {"say which incident", "Example: `/tocsin show k7f3q9`"},
 		"why k7f3q9":                       {"*Why me?*", "ana"},
 		"status":                           {"ready since noon"},
-		"resolve k7f3q9":                   {"2 alerts still fire &lt;!here&gt;", "If that is meant: `/tocsin resolve k7f3q9 force`"},
+		"resolve k7f3q9":                   {"Nothing was done: 2 alerts still fire &lt;!here&gt;.", "If that is meant: `/tocsin resolve k7f3q9 force`"},
 		"resolvee k7f3q9":                  {"There is no command `resolvee`. Did you mean `resolve`?", "Usage: `/tocsin resolve ID", "Example:"},
 		"esca k7f3q9":                      {"Did you mean `esc"},
 		"xyzzy":                            {"There is no command `xyzzy`. All of them: `/tocsin help`"},
@@ -175,7 +175,7 @@ func TestAnswers(t *testing.T) {
 		"silence node for 2h why":                              {"`node` is no matcher"},
 		"silence a=b for 2h":                                   {"say why"},
 		"silence a=b for ever why":                             {"`ever` is not a time"},
-		"silence a=~“(” for 2h why":                            {"not a regular expression &lt;!channel&gt;"},
+		"silence a=~“(” for 2h why":                            {"Nothing was done: not a regular expression &lt;!channel&gt;."},
 		"silence expire zzzzzz":                                {"there is no silence `zzzzzz`"},
 		"silence expire":                                       {"say which"},
 		"silences":                                             {"Nothing is silenced."},
@@ -185,7 +185,13 @@ func TestAnswers(t *testing.T) {
 		"runbook node":                                         {"*2 runbooks* fit `node`", "`nodes#full`"},
 		"runbook":                                              {"Payments", "`pay`"},
 		"runbook what is this":                                 {"there is no runbook `what is this`"},
-		"step k7f3q9 2 done":                                   {"✅ Step 2 is done."},
+		"step k7f3q9 2 done":                                   {"✅ Step 2 is done.\n`k7f3q9` is triggered"},
+		"note k7f3q9 seen":                                     {"✅ Noted.\n`k7f3q9` is triggered"},
+		"severity k7f3q9 info":                                 {"✅ Severity is now info.\n`k7f3q9` is triggered"},
+		"channel k7f3q9":                                       {"✅ A channel of its own is opened; it shows in the incident's message.\n`k7f3q9` is triggered"},
+		"merge k7f3q9 into m2x8p4":                             {"✅ Merged into `m2x8p4`.\n`k7f3q9` is triggered"},
+		"unmerge k7f3q9":                                       {"✅ It pages for itself.\n`k7f3q9` is triggered"},
+		"escalate k7f3q9 step 2":                               {"✅ Escalated by ana to step 2.\n`k7f3q9` is triggered", "📟 Called: cy"},
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
@@ -362,6 +368,29 @@ func TestHandoffOfAll(t *testing.T) {
 	t.Parallel()
 	lines := newBench(t).says("vi", "handoff").Lines
 	assert.Equal(t, []string{"*Handoff*", "Open and not taken:", "• k7f3q9 &lt;!here&gt;"}, lines)
+}
+
+// TestHandoffShowsMatchersAsTheyAre, for somebody to copy.
+func TestHandoffShowsMatchersAsTheyAre(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	with := deps(d)
+	with.Handoff = func(context.Context, string) (string, error) {
+		return "Silences:\n  region=~\"eu-.*\" job!~\"_a\" by bo until Sat: <!here> `x`\nSnoozes:\n  k7f3q9 *x*", nil
+	}
+	r, err := command.New(with).Run(t.Context(), slack.Said{Who: "vi", Text: "handoff"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{
+		"*Handoff*", "Silences:", "• `region=~\"eu-.*\" job!~\"_a\" by bo until Sat: &lt;!here&gt; ˋxˋ`", "Snoozes:", "• k7f3q9 ∗x∗",
+	}, r.Lines)
+}
+
+// TestAChannelThatIsThere is named.
+func TestAChannelThatIsThere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.incidents["k7f3q9"].Deliveries = []tocsin.Delivery{{Target: tocsin.IncidentChannel, Ref: "C0ROOM001/100.1"}}
+	assert.Contains(t, b.lines("channel k7f3q9"), "✅ Its own channel is <#C0ROOM001>.\n`k7f3q9` is triggered")
 }
 
 // TestInAThread the incident of the thread's message is meant.

@@ -114,9 +114,10 @@ func (k *conn) serve(ctx context.Context) {
 	}
 }
 
-// part says goodbye and waits until Slack has closed. A connection that is closed
-// here with something unread is reset, and acknowledgements that Slack has not read
-// yet are lost (RFC 9293, 3.10.4): it would tell people that what is done is not.
+// part says goodbye and waits until Slack has closed, as it is the server's to do
+// (RFC 6455, 7.1.1). A connection that is closed here with something unread is reset
+// (RFC 1122, 4.2.2.13), and acknowledgements that Slack has not read yet may be lost:
+// it would tell people that what is done is not.
 func (k *conn) part() {
 	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	if k.ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(writeWithin)) != nil {
