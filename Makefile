@@ -26,7 +26,7 @@ build: ## Build bin/tocsin.
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/tocsin ./cmd/tocsin
 
 test: ## Run all tests, with the race detector where a C compiler is found.
-	go test $(RACE) -shuffle=on -timeout 10m $(PKGS)
+	go test $(RACE) -shuffle=on -timeout 20m $(PKGS)
 
 test-peers: build test/peers/node_modules/.package-lock.json ## Run Slack's and PagerDuty's own clients against Tocsin and its emulators; wants npm.
 	go build -o $(BIN)/peers-world ./test/peers/world

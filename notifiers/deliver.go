@@ -35,9 +35,10 @@ func (d *Dispatcher) process(ctx context.Context, l *lane, it *item) result {
 	}
 	d.mu.Lock()
 	t, ok := d.targets[k.target]
+	set := d.sets.Load()
 	d.mu.Unlock()
 	if !ok {
-		_ = d.fail(ctx, tocsin.Wake{Incident: k.incident, Target: k.target}, errNotConfigured)
+		_ = d.fail(ctx, k, errNotConfigured, set)
 		return result{neutral: true}
 	}
 	if wait := d.lookWait(k, t); wait > 0 {
@@ -166,11 +167,8 @@ func (d *Dispatcher) failed(ctx context.Context, k delivery, t Target, del tocsi
 	}
 	if tocsin.IsPermanent(err) {
 		d.metrics.outcomes.WithLabelValues(kind(t.Key), "failed").Inc()
-		if ferr := d.fail(ctx, tocsin.Wake{Incident: k.incident, Target: k.target}, err); ferr != nil {
+		if ferr := d.fail(ctx, k, err, t.set); ferr != nil {
 			return result{failed: true}
-		}
-		if t.set != d.sets.Load() { // with what was configured before: SetTargets may have come too early for it
-			d.revive(ctx, k)
 		}
 		return result{}
 	}
@@ -224,16 +222,18 @@ func (d *Dispatcher) note(ctx context.Context, k delivery, cause error) {
 	}
 }
 
-// fail writes a permanent failure on the incident.
-func (d *Dispatcher) fail(ctx context.Context, w tocsin.Wake, cause error) error {
-	d.o.Logger.Error("a delivery failed for good", "incident", w.Incident, "target", w.Target, "error", cause)
+// fail writes a permanent failure on the incident. It is one of the targets of a
+// configuration: where another one is in force by now, SetTargets may have been too
+// early to see it.
+func (d *Dispatcher) fail(ctx context.Context, k delivery, cause error, set uint64) error {
+	d.o.Logger.Error("a delivery failed for good", "incident", k.incident, "target", k.target, "error", cause)
 	now := d.o.Now()
-	return d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
-		inc := tx.Incident(w.Incident)
+	err := d.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		inc := tx.Incident(k.incident)
 		if inc == nil {
 			return nil
 		}
-		del := inc.Delivery(w.Target)
+		del := inc.Delivery(k.target)
 		if del == nil || del.Failed && del.FailedRevision == inc.StateRevision {
 			return nil
 		}
@@ -241,11 +241,15 @@ func (d *Dispatcher) fail(ctx context.Context, w tocsin.Wake, cause error) error
 		del.Attempts++
 		del.Error = cause.Error()
 		e := inc.Event(tocsin.EventDeliveryFailed, "", fmt.Sprintf("could not be delivered: %v", cause), now)
-		e.Target = w.Target
+		e.Target = k.target
 		tx.PutIncident(inc)
 		tx.Append(e)
 		return nil
 	})
+	if err == nil && set != d.sets.Load() {
+		d.revive(ctx, k)
+	}
+	return err
 }
 
 func (d *Dispatcher) takeUnsaved(k delivery) (tocsin.Receipt, bool) {

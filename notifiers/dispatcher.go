@@ -232,9 +232,10 @@ func (d *Dispatcher) lane(target string) (Target, *lane, bool) {
 // when there was nothing to do, or when the lane is so full that the sweep will
 // have to bring it back. It returns an error when ctx, or Run, ends first.
 func (d *Dispatcher) Handle(ctx context.Context, w tocsin.Wake) error {
+	set := d.sets.Load()
 	_, l, ok := d.lane(w.Target)
 	if !ok {
-		return d.fail(ctx, w, errNotConfigured)
+		return d.fail(ctx, delivery{w.Incident, w.Target}, errNotConfigured, set)
 	}
 	if l == nil {
 		return tocsin.RetryAfter(tocsin.ErrUnavailable, time.Second)
@@ -275,8 +276,11 @@ func (d *Dispatcher) failLater(w tocsin.Wake) {
 	if d.run == nil || d.run.Err() != nil {
 		return
 	}
-	ctx := d.run
-	d.work.Go(func() { _ = d.fail(ctx, w, errNotConfigured) })
+	if _, ok := d.targets[w.Target]; ok {
+		return // it came meanwhile; SetTargets has the rest
+	}
+	ctx, set := d.run, d.sets.Load()
+	d.work.Go(func() { _ = d.fail(ctx, delivery{w.Incident, w.Target}, errNotConfigured, set) })
 }
 
 var errNotConfigured = errors.New("the configuration has no such target any more")

@@ -24,7 +24,11 @@ func labels(name, instance, severity string) map[string]string {
 
 func (r *running) fire(tb testing.TB, name, instance, severity string) {
 	tb.Helper()
-	code, body := r.post(tb, "/webhook/alertmanager", webhookBody(tb, fires(labels(name, instance, severity), name+" "+instance)))
+	request := webhookBody(tb, fires(labels(name, instance, severity), name+" "+instance))
+	code, body := r.post(tb, "/webhook/alertmanager", request)
+	for tries := 0; code == http.StatusServiceUnavailable && tries < 10; tries++ { // a busy machine; Alertmanager tries again too
+		code, body = r.post(tb, "/webhook/alertmanager", request)
+	}
 	require.Equal(tb, http.StatusOK, code, body)
 }
 
