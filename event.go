@@ -52,6 +52,8 @@ const (
 	EventStep EventKind = "step"
 	// EventChannel: the incident gets, or has got, a channel of its own.
 	EventChannel EventKind = "channel"
+	// EventRemediation: a remedy was proposed, approved, run, or undone.
+	EventRemediation EventKind = "remediation"
 	// EventChange: somebody changed something, such as a deployment; it is about
 	// no incident.
 	EventChange EventKind = "change"

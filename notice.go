@@ -20,6 +20,8 @@ type Notice struct {
 	URL string
 	// Ahead is what happens if nobody answers, the next first.
 	Ahead []Ahead
+	// Remediations of the incident, the newest first.
+	Remediations []Remediation
 	// Call is true when the target is to be called, not only shown: a message
 	// that is there already is not enough.
 	Call bool

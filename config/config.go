@@ -75,6 +75,11 @@ type Config struct {
 	Heartbeats []Heartbeat `yaml:"heartbeats"`
 	// The Alertmanagers that send here, to be asked what fires there.
 	Alertmanager Alertmanager `yaml:"alertmanager"`
+	// Where the values behind the alerts can be asked for: for runbooks, and for
+	// what remedies are checked by.
+	Prometheus Prometheus `yaml:"prometheus"`
+	// The remedies: scripts that may be run for an alert, each under a contract.
+	Remediations []Remediation `yaml:"remediations"`
 }
 
 // Server is the HTTP side.

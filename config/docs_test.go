@@ -60,7 +60,7 @@ func TestExamplesOfTheReferenceCanBeRead(t *testing.T) {
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(ref, -1)
 	require.Greater(t, len(blocks), 15)
-	incomplete := regexp.MustCompile(`is missing|does not exist|no such file|which is not set|needs a receiver|needs? a bot token|need a mail server|all layers are shadows`)
+	incomplete := regexp.MustCompile(`is missing|does not exist|no such file|which is not set|needs a receiver|needs? a bot token|need a mail server|all layers are shadows|is no parameter|set prometheus.url`)
 	for _, b := range blocks {
 		_, _, err := config.Parse("example.yml", []byte(b[1]))
 		for line := range strings.Lines(fmt.Sprint(err)) {

@@ -85,6 +85,8 @@ func validate(rep *report, cfg *Config) {
 	c.doors()
 	c.heartbeats()
 	c.alertmanager()
+	c.prometheus()
+	c.remediations()
 	if len(c.errors) == 0 {
 		c.unused()
 	}

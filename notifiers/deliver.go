@@ -151,6 +151,9 @@ func (d *Dispatcher) notice(ctx context.Context, t Target, inc *tocsin.Incident,
 	if d.o.Ahead != nil {
 		n.Ahead = d.o.Ahead(inc)
 	}
+	if d.o.Remediations != nil {
+		n.Remediations = d.o.Remediations(inc.ID)
+	}
 	return n, nil
 }
 

@@ -93,6 +93,9 @@ type Options struct {
 	// Ahead says what happens to an incident if nobody answers, the next first;
 	// nil: nothing.
 	Ahead func(*tocsin.Incident) []tocsin.Ahead
+	// Remediations returns the runs of remedies for an incident, the newest first;
+	// nil: there are none.
+	Remediations func(incident string) []tocsin.Remediation
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Timeout bounds one call to a provider; 0: 15 s.

@@ -139,6 +139,16 @@ type Deps struct {
 	// credentials. It returns tocsin.ErrNotFound for a name that it does not know.
 	// Nil: 404.
 	Heartbeat func(ctx context.Context, name string) error
+	// Beside returns what stands beside an incident's steps: how often its alert
+	// fired, what was done the last times, what is similar, what was changed. It
+	// answers in time, with what it has. Nil: 404.
+	Beside func(ctx context.Context, incident string) ([]Fact, error)
+	// Graph draws, as SVG, what the rule of an incident's alert asks for. It returns
+	// tocsin.ErrNotFound where there is nothing to ask for. Nil: 404.
+	Graph func(ctx context.Context, incident string) ([]byte, error)
+	// Remedies knows the remedies; Remediator runs them. Nil: 404.
+	Remedies   Remedies
+	Remediator Remediator
 	// Metrics serves /metrics. Nil: 404.
 	Metrics http.Handler
 	// Pages serves everything that no other route does, instead of the built-in

@@ -308,6 +308,8 @@ func TestOpenAPIMatchesTheTypes(t *testing.T) {
 		"AlertState": tocsin.AlertState{}, "Suppression": tocsin.Suppression{}, "Silence": tocsin.Silence{}, "Runbook": tocsin.Runbook{},
 		"Escalation": tocsin.Escalation{}, "Run": tocsin.Run{}, "ContactCall": tocsin.Call{}, "Responder": tocsin.Responder{},
 		"Progress": tocsin.Progress{}, "StepProgress": tocsin.StepProgress{}, "StepView": tocsin.StepView{}, "WorkStep": tocsin.Action{},
+		"Remedy": tocsin.Remedy{}, "Remediation": tocsin.Remediation{}, "RemedyPlan": tocsin.RemedyPlan{},
+		"Approval": tocsin.Approval{}, "RemediationEntry": tocsin.RemediationEntry{},
 		"Ahead": tocsin.Ahead{}, "Schedule": tocsin.ScheduleInfo{}, "Shift": tocsin.Shift{}, "Uncovered": tocsin.Uncovered{},
 		"Share": tocsin.Share{}, "Override": tocsin.Override{}, "NewOverride": tocsin.Override{},
 		"Acknowledge": tocsin.Action{}, "Resolve": tocsin.Action{}, "Snooze": tocsin.Action{}, "Escalate": tocsin.Action{},

@@ -44,7 +44,7 @@ func newPages() (*pages, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(css)
-	policy := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+	policy := fmt.Sprintf("default-src 'none'; img-src 'self'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 		base64.StdEncoding.EncodeToString(sum[:]))
 	return &pages{templates: t, policy: policy}, nil
 }
@@ -162,8 +162,8 @@ func (s *Server) incidentPage(c echo.Context, _ string) error {
 	return s.page(c, http.StatusOK, "incident", struct {
 		page
 		detail
-		MoreAlerts bool
-	}{s.top(d.Incident.Title, 30), d, int(d.Incident.Alerts) > len(d.Alerts)})
+		MoreAlerts, HasBeside bool
+	}{s.top(d.Incident.Title, 30), d, int(d.Incident.Alerts) > len(d.Alerts), s.deps.Beside != nil})
 }
 
 // errorPage says it in a way that a person in a browser can read.

@@ -64,6 +64,8 @@ func (s *Server) routes() *echo.Echo {
 	api.POST("/overrides/:id/cancel", overrides(s.answerOverride(tocsin.OverrideCancel)))
 	api.GET("/runbooks", s.person(s.listRunbooks))
 	api.GET("/runbooks/*", s.person(s.getRunbook))
+	s.remediationRoutes(api)
+	api.GET("/incidents/:id/beside", s.person(needs(s.deps.Beside != nil, "what stands beside", s.getBeside)))
 	api.GET("/stats", s.person(s.stats))
 	api.GET("/backup", s.person(s.backup))
 
@@ -85,6 +87,8 @@ func (s *Server) routes() *echo.Echo {
 	}
 	e.GET("/", s.person(s.indexPage))
 	e.GET("/incidents/:id", s.person(s.incidentPage))
+	e.GET("/incidents/:id/beside", s.person(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
+	e.GET("/incidents/:id/graph.svg", s.person(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
 	e.GET("/oncall", s.person(s.onCallPage))
 	return e
 }

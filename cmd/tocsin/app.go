@@ -16,7 +16,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -29,6 +28,8 @@ import (
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/stream"
 	"github.com/tocsin-oncall/tocsin/runbooks"
+	"github.com/tocsin-oncall/tocsin/runbooks/live"
+	"github.com/tocsin-oncall/tocsin/runbooks/remediation"
 	"github.com/tocsin-oncall/tocsin/server"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
 )
@@ -60,6 +61,9 @@ type App struct {
 	clicks     *clicks
 	webhooks   *callback.Handler
 	changes    *changes
+	prometheus *live.Client
+	remedies   *remedies
+	secrets    secrets
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
@@ -91,7 +95,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	if err != nil {
 		return nil, err
 	}
-	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), clicks: &clicks{}, events: make(chan struct{}, 1)}
+	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), clicks: &clicks{}, remedies: &remedies{}, events: make(chan struct{}, 1)}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -118,20 +122,20 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		return nil, err
 	}
 	if a.dispatcher, err = notifiers.New(a.targets(cfg, p), notifiers.Options{
-		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL, Ahead: a.engine.Ahead,
+		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL, Ahead: a.engine.Ahead, Remediations: a.remedies.shown,
 		Timeout: 15 * time.Second, DigestAfter: digestAfter(cfg),
 		Logger: log.With("component", "notifiers"), Registerer: a.registry,
 	}); err != nil {
 		return nil, err
 	}
 	if a.router, err = router.New(p.rules, router.Options{
-		Store: a.store, Runbooks: a.shelf, Escalator: a.engine,
+		Store: a.store, Runbooks: a.shelf, Escalator: offering{a.engine, a.remedies},
 		Logger: log.With("component", "router"), Registerer: a.registry,
 	}); err != nil {
 		return nil, err
 	}
 	a.openClicks(cfg, p)
-	if err = a.openPagerDuty(cfg); err != nil {
+	if err = errors.Join(a.openPagerDuty(cfg), a.openLive(cfg), a.openRemedies(cfg)); err != nil {
 		return nil, err
 	}
 	if a.doors, err = a.openDoors(cfg); err != nil {
@@ -202,21 +206,6 @@ func clientTLS(t *config.NATSTLS) (*tls.Config, error) {
 	return c, nil
 }
 
-func (a *App) serverDeps() server.Deps {
-	d := server.Deps{
-		Receiver: a.router, Reader: a.store, Actions: a.engine, Manual: a.engine.OpenManual, Silencer: a.router,
-		OnCall: a.engine, Overrides: a.engine, Ahead: a.engine.Ahead, Calendar: a.calendar,
-		Runbooks: a.shelf, Health: a, Reload: a.Reload, Backup: a.store.Backup, Stats: a.store.Stats,
-		FillRunbook: runbooks.Fill,
-		Metrics:     promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}),
-		Logger:      a.log.With("component", "server"), Registerer: a.registry,
-	}
-	a.doors.serve(&d)
-	a.clicks.serve(d.Callbacks)
-	a.servePagerDuty(d.Callbacks)
-	return d
-}
-
 // committed is told of every commit: targets that lag are woken through NATS,
 // or here when NATS cannot; and the event stream goes on.
 func (a *App) committed(wakes []tocsin.Wake) {
@@ -224,6 +213,9 @@ func (a *App) committed(wakes []tocsin.Wake) {
 		if err := a.stream.Wake(wakes); err != nil && a.dispatcher != nil {
 			a.dispatcher.Wake(wakes) // what this loses, the sweep finds
 		}
+	}
+	if a.remedies.engine != nil {
+		a.remedies.engine.Committed()
 	}
 	if a.engine != nil && a.store != nil {
 		a.engine.Committed(a.store.NextDeadline())
@@ -267,6 +259,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.watch.Run(work) })
 	a.doors.run(work, &g)
 	a.clicks.run(work, &g)
+	g.Go(func() error { return a.remedies.engine.Run(work) })
 	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
 	g.Go(func() error { return a.purge(work) })
 	g.Go(func() error { return a.changes.run(work) })
@@ -355,6 +348,10 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	cures, err := remediation.NewRules(wireRemedies(cfg))
+	if err != nil {
+		return err
+	}
 	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
 	if err != nil {
 		return err
@@ -374,6 +371,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.doors.set(cfg)
 	a.clicks.use(p.slack, old.Slack.BotToken != cfg.Slack.BotToken)
 	a.setPagerDuty(cfg)
+	a.setRemedies(cfg, cures)
 	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))
 	a.follow(cfg, p, d)
 	a.reloaded(ctx, old, cfg)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/runbooks"
+	"github.com/tocsin-oncall/tocsin/runbooks/remediation"
 )
 
 type checkCmd struct {
@@ -59,6 +60,9 @@ const checkedAhead = 8 * 7 * 24 * time.Hour
 // only the calendar can tell: layers that cover nothing, and policies that will
 // reach nobody at some time.
 func checkOnCall(out io.Writer, cfg *config.Config, now time.Time) error {
+	if _, err := remediation.NewRules(wireRemedies(cfg)); err != nil {
+		return err
+	}
 	p, err := wire(cfg)
 	if err != nil {
 		return err

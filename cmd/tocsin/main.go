@@ -21,6 +21,9 @@ import (
 var version = "dev"
 
 func main() {
+	if code, ours := sandboxHelper(os.Args); ours {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -34,6 +37,7 @@ type cli struct {
 	Check        checkCmd        `cmd:"" help:"Check the configuration and the runbooks; exit 1 on an error."`
 	Route        routeCmd        `cmd:"" help:"Say where an alert would go, and why."`
 	Runbooks     runbooksCmd     `cmd:"" help:"Show, list and lint runbooks."`
+	Remediate    remediateCmd    `cmd:"" help:"List, plan, run, approve and stop remedies."`
 	Incidents    incidentsCmd    `cmd:"" help:"List incidents, or show one."`
 	Page         pageCmd         `cmd:"" help:"Open an incident without an alert, and call somebody."`
 	Ack          ackCmd          `cmd:"" help:"Acknowledge incidents."`

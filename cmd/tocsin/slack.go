@@ -88,7 +88,7 @@ func (a *App) callbackDeps() callback.Deps {
 	return callback.Deps{
 		Actions: a.engine, Reader: a.store, Slack: a.clicks, Who: a.whoInSlack, May: a.may, Zone: a.zoneOf,
 		Silencer: a.router, Runbook: a.filledRunbook, Ahead: a.engine.Ahead, Shifts: a.engine.Shifts,
-		Commander: words, Post: a.clicks.Post, Message: a.clicks.message, Publish: a.clicks.publish,
+		Commander: words, Remedies: a.remedies, Post: a.clicks.Post, Message: a.clicks.message, Publish: a.clicks.publish,
 	}
 }
 

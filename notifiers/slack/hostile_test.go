@@ -119,6 +119,12 @@ func nastyNotice(r *rand.Rand) tocsin.Notice {
 		i.Kind = tocsin.KindManual
 	}
 	i.Escalation = &tocsin.Escalation{Responders: []tocsin.Responder{{User: text()}, {User: text(), Unreachable: true}}, SnoozedUntil: opened}
+	for k := range r.IntN(6) {
+		n.Remediations = append(n.Remediations, tocsin.Remediation{
+			ID: fmt.Sprint("r", k), Remedy: text(), Target: text(), Why: text(), Mode: tocsin.ModeApprove, Needs: r.IntN(3), ExpiresAt: opened,
+			State: []tocsin.RemediationState{tocsin.RemediationProposed, tocsin.RemediationVerified, tocsin.RemediationUnknown}[r.IntN(3)],
+		})
+	}
 	n.Ahead = []tocsin.Ahead{{At: opened, Text: text()}, {At: opened.Add(48 * time.Hour), Text: text()}}
 	return n
 }

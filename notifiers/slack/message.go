@@ -72,12 +72,14 @@ func (v *view) message() message {
 	if i.State == tocsin.Resolved {
 		v.resolved()
 		v.worked()
+		v.remedies()
 	} else {
 		v.b.header(v.title())
 		v.status()
 		v.description()
 		v.text()
 		v.buttons()
+		v.remedies()
 		v.firing()
 		v.runbook()
 	}

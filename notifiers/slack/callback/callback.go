@@ -85,6 +85,8 @@ type Deps struct {
 	// Shifts returns the shifts of a query, as the API shows them. Nil: nobody is
 	// told why it was their turn.
 	Shifts func(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shift, error)
+	// Remedies are what people approve. Nil: there are none.
+	Remedies Remedies
 	// Commander runs commands. Nil: they are answered with "not available".
 	Commander Commander
 	// Post says something to everybody in a conversation, as slack.Client.Post does.
@@ -113,6 +115,8 @@ const (
 	maxClicks   = 10_000
 	// modalLives is how long an answered modal is known to be.
 	modalLives = time.Hour
+	// planWithin bounds the making of a remedy's plan, with its precheck.
+	planWithin = 10 * time.Second
 	// eventRepeats is longer than Slack goes on sending an event.
 	eventRepeats = 2 * time.Hour
 )

@@ -91,6 +91,9 @@ func (h *Handler) clicked(ctx context.Context, p *interaction) answer {
 	if a.ActionID == slack.ActionSteps && p.Message != nil {
 		return h.ticked(ctx, p)
 	}
+	if isRemedyAction(a.ActionID) && p.Message != nil {
+		return h.remedied(ctx, p)
+	}
 	if _, known := actions[a.ActionID]; !known || p.atHome() && !slices.Contains(slack.HomeActions(), a.ActionID) {
 		return answer{refusal: malformed("action", "the action is not one of ours")}
 	}

@@ -255,6 +255,8 @@ type world struct {
 
 	mu    sync.Mutex
 	shown map[string]tocsin.Notice
+	// runs are the remediations that the messages show.
+	runs []tocsin.Remediation
 }
 
 type buffer struct {
@@ -351,7 +353,7 @@ func (w *world) show(inc *tocsin.Incident) {
 	n := w.shown[inc.ID]
 	ref := n.Delivery.Ref
 	n = tocsin.Notice{Incident: inc, Delivery: inc.Deliveries[0], Now: time.Now()}
-	n.Delivery.Ref = ref
+	n.Delivery.Ref, n.Remediations = ref, w.runs
 	n.Alerts, _ = w.desk.AlertsOf(w.Context(), inc.ID, 8)
 	n.GroupLabels = n.Alerts[0].Labels.Pick(inc.GroupBy)
 	if inc.Runbook != "" {

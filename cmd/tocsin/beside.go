@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/runbooks"
+	"github.com/tocsin-oncall/tocsin/runbooks/graph"
+	"github.com/tocsin-oncall/tocsin/runbooks/live"
+	"github.com/tocsin-oncall/tocsin/server"
+)
+
+// graphSpan is how much of the past a graph shows.
+const graphSpan = time.Hour
+
+// openLive makes what asks Prometheus; without a URL nothing is asked.
+func (a *App) openLive(cfg *config.Config) (err error) {
+	if cfg.Prometheus.URL == "" {
+		return nil
+	}
+	a.prometheus, err = live.New(live.Config{
+		URL: cfg.Prometheus.URL, BearerToken: cfg.Prometheus.BearerToken.Reveal(), Timeout: time.Duration(cfg.Prometheus.Timeout),
+		Registerer: a.registry,
+	})
+	return err
+}
+
+// beside is what stands beside an incident's steps, in lines.
+func (a *App) beside(ctx context.Context, id string) ([]server.Fact, error) {
+	inc, err := a.store.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	n := &runbooks.Neighbours{Archive: a.store, Log: a.store}
+	b := n.Beside(ctx, inc, time.Now())
+	return facts(&b), nil
+}
+
+// facts says it in lines.
+func facts(b *runbooks.Beside) []server.Fact {
+	times := " times"
+	if b.Fired.N == 1 {
+		times = " time, this one"
+	}
+	out := []server.Fact{{Heading: "Fired", Text: b.Fired.String() + times + " since " + stamp(b.Since)}}
+	for i := range b.Earlier {
+		out = append(out, server.Fact{Heading: "Last time", Text: earlier(&b.Earlier[i]), Incident: b.Earlier[i].Incident})
+	}
+	for i := range b.Similar {
+		s := &b.Similar[i]
+		out = append(out, server.Fact{Heading: "Similar", Text: fmt.Sprintf("%s %s: %s", s.Severity, s.State, s.Title), Incident: s.Incident})
+	}
+	if more := b.SimilarTotal.N - len(b.Similar); more > 0 {
+		out = append(out, server.Fact{Heading: "Similar", Text: fmt.Sprintf("and %d more", more)})
+	}
+	for i := range b.Changes {
+		e := &b.Changes[i]
+		out = append(out, server.Fact{Heading: "Changed", Text: stamp(e.At) + " " + e.Text})
+	}
+	if more := b.ChangesTotal.N - len(b.Changes); more > 0 {
+		out = append(out, server.Fact{Heading: "Changed", Text: fmt.Sprintf("and %d more", more)})
+	}
+	for _, m := range b.Missing {
+		out = append(out, server.Fact{Heading: "Not known", Text: m})
+	}
+	return out
+}
+
+// earlier says what was done the last time.
+func earlier(t *runbooks.Earlier) string {
+	parts := []string{fmt.Sprintf("resolved %s after %s", stamp(t.ResolvedAt), t.Took().Round(time.Minute))}
+	if t.Resolution != "" {
+		parts[0] += ": " + t.Resolution
+	}
+	for _, s := range t.Steps {
+		parts = append(parts, fmt.Sprintf("step %d %s by %s: %s", s.Number, s.Status, s.By, s.Text))
+	}
+	for _, list := range [][]runbooks.Note{t.Remedies, t.Notes} {
+		for _, n := range list {
+			by := ""
+			if n.By != "" {
+				by = n.By + ": "
+			}
+			parts = append(parts, by+n.Text)
+		}
+	}
+	if t.Cut {
+		parts = append(parts, "and more")
+	}
+	return strings.Join(parts, "\n")
+}
+
+// drawGraph draws what the rule of an incident's first alert asks for.
+func (a *App) drawGraph(ctx context.Context, id string) ([]byte, error) {
+	alerts, err := a.store.AlertsOf(ctx, id, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(alerts) == 0 {
+		return nil, tocsin.ErrNotFound
+	}
+	expr, ok := live.ExprOf(alerts[0].GeneratorURL)
+	if !ok {
+		return nil, tocsin.ErrNotFound
+	}
+	chart := graph.Chart{Title: expr, To: time.Now(), Step: live.Step(graphSpan)}
+	chart.From = chart.To.Add(-graphSpan)
+	shown, limit, compared := live.Threshold(expr)
+	if compared {
+		chart.Threshold = &limit
+	} else {
+		shown = expr
+	}
+	r, err := a.prometheus.Range(ctx, shown, chart.From, chart.To, chart.Step)
+	if err != nil {
+		return nil, err
+	}
+	chart.More = r.Total - len(r.Series)
+	for _, s := range r.Series {
+		drawn := graph.Series{Name: s.Labels.String()}
+		for _, p := range s.Points {
+			drawn.Points = append(drawn.Points, graph.Point(p))
+		}
+		chart.Series = append(chart.Series, drawn)
+	}
+	return chart.SVG(), nil
+}
