@@ -77,9 +77,13 @@ type Config struct {
 	Alertmanager Alertmanager `yaml:"alertmanager"`
 	// Where the values behind the alerts can be asked for: for runbooks, and for
 	// what remedies are checked by.
-	Prometheus Prometheus `yaml:"prometheus"`
+	Prometheus Prometheus `yaml:"prometheus" restart:"true"`
 	// The remedies: scripts that may be run for an alert, each under a contract.
 	Remediations []Remediation `yaml:"remediations"`
+	// Hidden is what no message, log or output may repeat: all secrets, and what
+	// ${NAME} has put in; the longest first. Values of less than 6 bytes are not
+	// among them: they would only make holes in what is shown.
+	Hidden []Secret `yaml:"-" json:"-"`
 }
 
 // Server is the HTTP side.

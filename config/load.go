@@ -58,6 +58,9 @@ func Parse(name string, src []byte) (*Config, Warnings, error) {
 	if err != nil {
 		return nil, warnings, err
 	}
+	for _, v := range rep.hidden() {
+		cfg.Hidden = append(cfg.Hidden, NewSecret(v))
+	}
 	return cfg, warnings, nil
 }
 

@@ -155,12 +155,16 @@ func (r *report) result() (Warnings, error) {
 	return r.warnings, nil
 }
 
-// hider blanks what no message may repeat, the longest first, so that one value
-// within another leaves no rest.
+// hidden is what no message may repeat, the longest first, so that one value within
+// another leaves no rest.
+func (r *report) hidden() []string {
+	return slices.SortedFunc(maps.Keys(r.hide), func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
+}
+
+// hider blanks what no message may repeat.
 func (r *report) hider() *strings.Replacer {
-	values := slices.SortedFunc(maps.Keys(r.hide), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	pairs := make([]string, 0, 2*len(values))
-	for _, v := range values {
+	pairs := make([]string, 0, 2*len(r.hide))
+	for _, v := range r.hidden() {
 		pairs = append(pairs, v, "…")
 	}
 	return strings.NewReplacer(pairs...)

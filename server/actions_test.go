@@ -65,21 +65,21 @@ func TestActionsOfEveryKind(t *testing.T) {
 	w := withIncident(t, server.Config{})
 	until := now.Add(30 * 24 * time.Hour)
 	for body, want := range map[string]tocsin.Action{
+		`step {"runbookStep":"3","status":"done"}`:     {RunbookStep: "3", Status: tocsin.StepDone},
 		`acknowledge {"text":"on it"}`:                 {Text: "on it"},
 		`resolve {"force":true,"text":"rebooted"}`:     {Force: true, Text: "rebooted"},
 		`snooze {"until":"2026-12-22T06:00:00+01:00"}`: {Until: until},
-		`escalate {}`:                                               {},
-		`escalate {"step":100}`:                                     {Step: 100},
-		`escalate {"policy":"platform","step":2}`:                   {Policy: "platform", Step: 2},
-		`escalate {"user":"bo"}`:                                    {User: "bo"},
-		`reassign {"schedule":"primary"}`:                           {Schedule: "primary"},
-		`add-responder {"user":"bo","text":"help"}`:                 {User: "bo", Text: "help"},
-		`note {"text":"line one\nline two"}`:                        {Text: "line one\nline two"},
-		`merge {"into":"abc123"}`:                                   {Into: "abc123"},
-		`unmerge`:                                                   {},
-		`severity {"severity":"info"}`:                              {Severity: tocsin.Info},
-		`channel {}`:                                                {},
-		`step {"runbookStep":"3","status":"done","via":"terminal"}`: {RunbookStep: "3", Status: tocsin.StepDone, Via: "terminal"},
+		`escalate {}`:                               {},
+		`escalate {"step":100}`:                     {Step: 100},
+		`escalate {"policy":"platform","step":2}`:   {Policy: "platform", Step: 2},
+		`escalate {"user":"bo"}`:                    {User: "bo"},
+		`reassign {"schedule":"primary"}`:           {Schedule: "primary"},
+		`add-responder {"user":"bo","text":"help"}`: {User: "bo", Text: "help"},
+		`note {"text":"line one\nline two"}`:        {Text: "line one\nline two"},
+		`merge {"into":"abc123"}`:                   {Into: "abc123"},
+		`unmerge`:                                   {},
+		`severity {"severity":"info"}`:              {Severity: tocsin.Info},
+		`channel {}`:                                {},
 	} {
 		kind, body, _ := strings.Cut(body, " ")
 		require.Equal(t, 200, w.ask("POST", acts+kind, body).Code, "%s %s", kind, body)

@@ -40,8 +40,14 @@ func (d *duty) message(ref, id string) slacktest.Message {
 // something.
 func (d *duty) shows(ref, id string, want ...string) {
 	d.t.Helper()
+	comesToSay(d.t, func() slacktest.Message { return d.message(ref, id) }, want...)
+}
+
+// comesToSay waits until a message, with its thread, says all of it.
+func comesToSay(t *testing.T, message func() slacktest.Message, want ...string) {
+	t.Helper()
 	text := func() string {
-		m := d.message(ref, id)
+		m := message()
 		out := m.Text + "\n" + plainText(string(m.See().HTML))
 		for _, r := range m.Replies {
 			out += "\n" + plainText(string(r.See().HTML))
@@ -53,7 +59,7 @@ func (d *duty) shows(ref, id string, want ...string) {
 		for !strings.Contains(text(), w) && time.Now().Before(deadline) {
 			<-time.After(5 * time.Millisecond)
 		}
-		require.Contains(d.t, text(), w)
+		require.Contains(t, text(), w)
 	}
 }
 

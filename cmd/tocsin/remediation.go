@@ -34,12 +34,30 @@ func (a *App) openRemedies(cfg *config.Config) error {
 		Logger: a.log.With("component", "remediation"), Registerer: a.registry, Owner: fmt.Sprint("tocsin ", os.Getpid()),
 		Retention: time.Duration(cfg.Storage.Retention),
 	}
+	o.Ended = a.remediated
 	if a.prometheus != nil {
 		o.Prober = prober{a.prometheus}
 	}
 	a.setSecrets(cfg)
 	a.remedies.engine, err = remediation.New(rules, o)
 	return err
+}
+
+// remediated tells of a remedy that has changed something: what has run is a change
+// like any other, for whoever looks for the cause of the next alert.
+func (a *App) remediated(r tocsin.Remediation) {
+	if !r.State.Ran() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), traceWithin)
+	defer cancel()
+	var receivers []string
+	if inc, err := a.store.Get(ctx, r.Incident); err == nil {
+		receivers = inc.Receivers
+	}
+	a.changed(ctx, fmt.Sprintf("remedy %s on %s: %s", r.Remedy, r.Target, word(string(r.State))), map[string]string{
+		"incident": r.Incident, "remediation": r.ID, "why": r.Why,
+	}, receivers...)
 }
 
 // setRemedies puts the remedies of another configuration into force.
@@ -156,8 +174,8 @@ type secrets struct {
 
 func (a *App) setSecrets(cfg *config.Config) {
 	var pairs []string
-	for _, s := range cfg.Secrets() {
-		pairs = append(pairs, s, "<secret>")
+	for _, s := range cfg.Hidden {
+		pairs = append(pairs, s.Reveal(), "<secret>")
 	}
 	a.secrets.replace.Store(strings.NewReplacer(pairs...))
 }

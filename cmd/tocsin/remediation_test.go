@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,12 @@ remediations:
 	assert.Contains(t, d.timeline(id), "restart-node")
 	d.eventually(func() bool { return strings.Contains(string(d.slack.Messages("#incidents")[0].Blocks), "verified") }, "Slack shows it")
 	assert.NotContains(t, d.log.String(), "hunter2")
+	d.eventually(func() bool {
+		events, err := d.app.store.Log(t.Context(), 0, 10_000)
+		return err == nil && slices.ContainsFunc(events, func(e tocsin.Event) bool {
+			return e.Kind == tocsin.EventChange && e.Text == "remedy restart-node on a: verified"
+		})
+	}, "what has run is a change")
 }
 
 // A label that does not match is not run; what is stopped does not start.

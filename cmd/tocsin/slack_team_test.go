@@ -239,21 +239,7 @@ func (s *team) messages(ref, id string) []slacktest.Message {
 // something.
 func (s *team) shows(ref, id string, want ...string) {
 	s.t.Helper()
-	text := func() string {
-		m := s.message(ref, id)
-		out := m.Text + "\n" + plainText(string(m.See().HTML))
-		for _, r := range m.Replies {
-			out += "\n" + plainText(string(r.See().HTML))
-		}
-		return out
-	}
-	for _, w := range want {
-		deadline := time.Now().Add(20 * time.Second)
-		for !strings.Contains(text(), w) && time.Now().Before(deadline) {
-			<-time.After(20 * time.Millisecond)
-		}
-		require.Contains(s.t, text(), w)
-	}
+	comesToSay(s.t, func() slacktest.Message { return s.message(ref, id) }, want...)
 }
 
 // shown is the text of an incident's message in a channel, without its thread.

@@ -42,6 +42,10 @@ type Options struct {
 	Pager Pager
 	// Redact replaces secrets in what commands write; nil: nothing is replaced.
 	Redact func([]byte) []byte
+	// Ended is told of each remediation that has come to its end, once that is
+	// committed; after a crash just then it is not. It should not take longer than a
+	// few seconds. Nil: nobody is told.
+	Ended func(tocsin.Remediation)
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Logger may be nil, as may the Registerer.
@@ -103,6 +107,9 @@ type execution struct {
 func New(rules *Rules, o Options) (*Engine, error) {
 	if rules == nil || o.Store == nil || o.Runner == nil {
 		return nil, errors.New("remediation: rules, a store and a runner are needed")
+	}
+	if o.Ended == nil {
+		o.Ended = func(tocsin.Remediation) {}
 	}
 	if o.Redact == nil {
 		o.Redact = func(b []byte) []byte { return b }

@@ -16,12 +16,7 @@ type ledger struct {
 	decoder *decoder
 	now     time.Time
 	// ended are those that have come to their end in it.
-	ended []ending
-}
-
-type ending struct {
-	remedy string
-	state  tocsin.RemediationState
+	ended []tocsin.Remediation
 }
 
 // write runs a decision in a transaction.
@@ -34,6 +29,9 @@ func (e *Engine) write(ctx context.Context, fn func(*ledger) error) error {
 	})
 	if err == nil {
 		e.metrics.ended(l.ended)
+		for _, r := range l.ended {
+			e.o.Ended(r)
+		}
 	}
 	return err
 }
@@ -130,8 +128,9 @@ func (l *ledger) say(r *record, by, text string) error {
 func (l *ledger) end(r *record, to tocsin.RemediationState, by, why string) error {
 	r.State, r.Why, r.EndedAt = to, short(why), l.now
 	r.Input, r.Owner, r.Until, r.VerifyUntil, r.ExpiresAt = "", "", time.Time{}, time.Time{}, time.Time{}
-	l.ended = append(l.ended, ending{r.Remedy, to})
-	return l.say(r, by, why)
+	err := l.say(r, by, why)
+	l.ended = append(l.ended, r.clone().Remediation)
+	return err
 }
 
 // maxWhy bounds what is said at once, in bytes.

@@ -1,6 +1,10 @@
 package remediation
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tocsin-oncall/tocsin"
+)
 
 type metrics struct {
 	total   *prometheus.CounterVec
@@ -29,8 +33,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) ended(list []ending) {
-	for _, e := range list {
-		m.total.WithLabelValues(e.remedy, string(e.state)).Inc()
+func (m *metrics) ended(list []tocsin.Remediation) {
+	for i := range list {
+		m.total.WithLabelValues(list[i].Remedy, string(list[i].State)).Inc()
 	}
 }

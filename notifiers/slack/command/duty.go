@@ -321,25 +321,18 @@ func (d *Desk) mayChange(ctx context.Context, c *call, o *tocsin.Override) error
 }
 
 func (d *Desk) cancelOverride(ctx context.Context, c *call) ([]string, error) {
-	if err := d.must(c, tocsin.RightRespond); err != nil {
-		return nil, err
-	}
-	w, ok := c.next()
-	if !ok {
-		return nil, wrong("say which: %s shows their IDs.", typed("override list"))
-	}
-	if err := c.end(); err != nil {
+	id, err := d.which(c, "override list")
+	if err != nil {
 		return nil, err
 	}
 	all, err := d.d.Overrides.Overrides(ctx)
 	if err != nil {
 		return nil, err
 	}
-	id := strings.ToLower(w.text)
 	n := slices.IndexFunc(all, func(o tocsin.Override) bool { return o.ID == id })
 	switch {
 	case n < 0:
-		return nil, refuse("there is no override %s; those in force and to come: %s", quote(w.text), typed("override list"))
+		return nil, refuse("there is no override %s; those in force and to come: %s", quote(id), typed("override list"))
 	case all[n].CreatedBy != c.Who && all[n].Replaces != c.Who && !d.may(c.Who, tocsin.RightManage):
 		return nil, refuse("it was made by %s; without the right to %s one can cancel one's own.",
 			slack.Escape(cmp.Or(all[n].CreatedBy, "somebody else"), 60), tocsin.RightManage)

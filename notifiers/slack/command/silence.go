@@ -118,25 +118,31 @@ func (d *Desk) putOnce(ctx context.Context, s tocsin.Silence) (tocsin.Silence, e
 	return d.d.Silencer.PutSilence(ctx, s)
 }
 
-func (d *Desk) expire(ctx context.Context, c *call) ([]string, error) {
+// which reads the only word of a command that ends something: an ID that another
+// command lists. It is for those who may respond.
+func (d *Desk) which(c *call, lists string) (id string, err error) {
 	if err := d.must(c, tocsin.RightRespond); err != nil {
-		return nil, err
+		return "", err
 	}
 	w, ok := c.next()
 	if !ok {
-		return nil, wrong("say which: %s shows their IDs.", typed("silences"))
+		return "", wrong("say which: %s shows their IDs.", typed(lists))
 	}
-	if err := c.end(); err != nil {
+	return strings.ToLower(w.text), c.end()
+}
+
+func (d *Desk) expire(ctx context.Context, c *call) ([]string, error) {
+	id, err := d.which(c, "silences")
+	if err != nil {
 		return nil, err
 	}
 	all, err := d.d.Silencer.Silences(ctx)
 	if err != nil {
 		return nil, err
 	}
-	id := strings.ToLower(w.text)
 	n := slices.IndexFunc(all, func(s tocsin.Silence) bool { return strings.EqualFold(s.ID, id) })
 	if n < 0 {
-		return nil, refuse("there is no silence %s; those in force: %s", quote(w.text), typed("silences"))
+		return nil, refuse("there is no silence %s; those in force: %s", quote(id), typed("silences"))
 	}
 	if err := d.d.Silencer.ExpireSilence(ctx, all[n].ID, c.Who); err != nil {
 		return nil, err
