@@ -66,7 +66,7 @@ func (h *Handler) answerRemedy(ctx context.Context, c *clicking, r *tocsin.Remed
 	case err == nil:
 		return ok("done")
 	case errors.Is(err, tocsin.ErrConflict), errors.Is(err, tocsin.ErrInvalid), errors.Is(err, tocsin.ErrNotFound):
-		return h.told("stale", c.sender, "Nothing was done: "+slack.Escape(err.Error(), 400)+".")
+		return h.told("stale", c.sender, "Nothing was done: "+slack.Escape(slack.Reason(err), 400)+".")
 	default:
 		h.log.once(h.cfg.Now(), "act").Warn("a remedy could not be answered for in Slack now; the person was told", "incident", c.inc.ID, "remediation", r.ID, "error", err)
 		return h.notNow(c.sender)

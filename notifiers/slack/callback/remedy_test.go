@@ -86,7 +86,7 @@ func TestARemedyIsApprovedInSlack(t *testing.T) {
 
 	m.err = fmt.Errorf("%w: ana is no approver of restart-node", tocsin.ErrConflict)
 	w.click("k7f3q9", ana, slack.ActionApprove)
-	assert.Contains(t, w.told(ana), "ana is no approver")
+	assert.Contains(t, w.told(ana), "Nothing was done: ana is no approver")
 	m.err = errors.New("the disk is full")
 	assert.Equal(t, http.StatusServiceUnavailable, w.click("k7f3q9", ana, slack.ActionApprove).Status)
 }
