@@ -141,6 +141,7 @@ func TestSlackMessagesAndChannelsThatGo(t *testing.T) {
 		s.clicks("U0ANA", id, "U0ANA", slack.ActionEscalate)
 		assert.Equal(s.t, tocsin.Triggered, s.incident(id).State, "what was posted anew can be clicked")
 
+		s.quiet()
 		s.slack.SetArchived(room.ID, true)
 		s.slack.SetArchived("#incidents", true)
 		s.says(slash, "U0BO", "ack "+id, "is acknowledged by bo")
