@@ -72,10 +72,17 @@ type Event struct {
 	// Actor is who did it: a person's name; empty for the sender and for
 	// Tocsin itself.
 	Actor string `json:"actor,omitempty"`
+	// Origin is where it was done from: "API from 10.0.3.7", "Slack"; empty: Tocsin
+	// itself. The store sets it, see WithOrigin.
+	Origin string `json:"origin,omitempty"`
 	// Target is the delivery that the event is about.
 	Target string `json:"target,omitempty"`
 	// Text says it in words, for a person.
 	Text string `json:"text"`
+	// Before and After are what was changed, where it is not an incident: a silence,
+	// an override, the configuration's hash. Short, and without secrets.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 }
 
 // Loud reports whether people who watch the incident should be told again, not

@@ -72,6 +72,10 @@ type Command struct {
 	// Lang is the fence's language: "bash", "promql". Empty: none was given.
 	Lang string `json:"lang,omitempty"`
 	Text string `json:"text"`
+	// Remediation names the remedy that the fence stands for, as its info string
+	// says: ```bash {remediation=restart-node}. It has a button that runs the remedy;
+	// the text itself is never executed. Empty: none.
+	Remediation string `json:"remediation,omitempty"`
 	// Unfilled lists the placeholders, as written, that no label filled.
 	Unfilled []string `json:"unfilled,omitempty"`
 }
