@@ -35,20 +35,17 @@ func actionKinds() []tocsin.ActionKind {
 
 // actor is who acts: the token's owner, else who the request names in field,
 // else "api".
-func (s *Server) actor(who, field, named string) (string, error) {
+func (s *Server) actor(who *tocsin.Principal, field, named string) (string, error) {
 	if err := validName(field, named); err != nil {
 		return "", err
 	}
-	if who == "" {
-		who = named
-	}
-	return cmp.Or(who, apiUser), nil
+	return cmp.Or(who.Name, named, apiUser), nil
 }
 
 // act does one kind of action, and answers with the incident as it is then.
 // Doing it again is fine, and answered the same.
 func (s *Server) act(kind tocsin.ActionKind) personal {
-	return func(c echo.Context, who string) error {
+	return func(c echo.Context, who *tocsin.Principal) error {
 		a, err := s.action(c, kind, who)
 		if err != nil {
 			return err
@@ -68,7 +65,7 @@ func (s *Server) act(kind tocsin.ActionKind) personal {
 }
 
 // action reads what the request asks for.
-func (s *Server) action(c echo.Context, kind tocsin.ActionKind, who string) (tocsin.Action, error) {
+func (s *Server) action(c echo.Context, kind tocsin.ActionKind, who *tocsin.Principal) (tocsin.Action, error) {
 	var a tocsin.Action
 	if err := s.bind(c, &a, true); err != nil {
 		return a, err

@@ -118,7 +118,7 @@ const (
 	eventDefault = 200
 )
 
-func (s *Server) listIncidents(c echo.Context, _ string) error {
+func (s *Server) listIncidents(c echo.Context, _ *tocsin.Principal) error {
 	f := tocsin.Filter{}
 	for _, list := range c.QueryParams()["state"] {
 		for state := range strings.SplitSeq(list, ",") {
@@ -204,7 +204,7 @@ func (s *Server) filled(rb *tocsin.Runbook, alerts []tocsin.AlertRecord) *tocsin
 	return s.deps.FillRunbook(rb, alerts[0].Labels)
 }
 
-func (s *Server) getIncident(c echo.Context, _ string) error {
+func (s *Server) getIncident(c echo.Context, _ *tocsin.Principal) error {
 	var w window
 	var err error
 	if w.alerts, err = number(c, "alerts", listDefault, maxList); err != nil {

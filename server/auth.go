@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
 // headerUser says who acts, where nobody is asked for a token.
@@ -110,7 +112,7 @@ func (g *gate) unauthorized(c echo.Context, withBearer, withBasic bool, hint str
 
 // person returns who uses the API or sees a page, or refuses them. Without
 // tokens, only this machine is let in.
-func (g *gate) person(c echo.Context) (string, error) {
+func (g *gate) person(c echo.Context) (*tocsin.Principal, error) {
 	if len(g.api) == 0 {
 		return g.local(c)
 	}
@@ -123,9 +125,9 @@ func (g *gate) person(c echo.Context) (string, error) {
 		found = subtle.ConstantTimeSelect(t.sum.is(sum), i, found)
 	}
 	if found < 0 {
-		return "", g.unauthorized(c, true, true, "send an API token as Bearer token, or as the password of basic authentication")
+		return nil, g.unauthorized(c, true, true, "send an API token as Bearer token, or as the password of basic authentication")
 	}
-	return g.api[found].name, nil
+	return principal(c, g.api[found].name, tocsin.RoleAdmin), nil
 }
 
 // feed lets a calendar program in. Most of them know nothing but an address, so
@@ -146,18 +148,22 @@ func (g *gate) feed(c echo.Context) error {
 
 // local lets in who is on this machine. A browser on this machine may act for
 // a stranger whose host name resolves to 127.0.0.1, so the Host must be ours.
-func (g *gate) local(c echo.Context) (string, error) {
+func (g *gate) local(c echo.Context) (*tocsin.Principal, error) {
 	r := c.Request()
 	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
-			return "", refuse(http.StatusForbidden, codeForbidden, "", "without API tokens the API and the pages are for this machine alone; configure API tokens")
+			return nil, refuse(http.StatusForbidden, codeForbidden, "", "without API tokens the API and the pages are for this machine alone; configure API tokens")
 		}
 	}
 	if !g.ours(r.Host) {
-		return "", refuse(http.StatusForbidden, codeForbidden, "Host", "%s is not a name of this server; set external_url, or use localhost", clip(r.Host))
+		return nil, refuse(http.StatusForbidden, codeForbidden, "Host", "%s is not a name of this server; set external_url, or use localhost", clip(r.Host))
 	}
 	name := strings.TrimSpace(r.Header.Get(headerUser))
-	return name, validName(headerUser, name)
+	return principal(c, name, tocsin.RoleAdmin), validName(headerUser, name)
+}
+
+func principal(c echo.Context, name string, role tocsin.Role) *tocsin.Principal {
+	return &tocsin.Principal{Name: name, Role: role, Via: via(c), Address: c.RealIP()}
 }
 
 func (g *gate) ours(hostport string) bool {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
 // Fact is one line that stands beside an incident's steps, with what it tells of.
@@ -18,7 +20,7 @@ type Fact struct {
 
 // besidePage shows what stands beside an incident's steps, as a page of its own: the
 // incident's page never waits for it.
-func (s *Server) besidePage(c echo.Context, _ string) error {
+func (s *Server) besidePage(c echo.Context, _ *tocsin.Principal) error {
 	facts, err := s.factsOf(c)
 	if err != nil {
 		return s.errorPage(c, err)
@@ -29,11 +31,11 @@ func (s *Server) besidePage(c echo.Context, _ string) error {
 		ID    string
 		Facts []Fact
 		Graph bool
-	}{s.top("Beside "+id, 0), id, facts, s.deps.Graph != nil})
+	}{s.top(c, "Beside "+id, 0), id, facts, s.deps.Graph != nil})
 }
 
 // getBeside is besidePage as JSON.
-func (s *Server) getBeside(c echo.Context, _ string) error {
+func (s *Server) getBeside(c echo.Context, _ *tocsin.Principal) error {
 	facts, err := s.factsOf(c)
 	if err != nil {
 		return err
@@ -52,7 +54,7 @@ func (s *Server) factsOf(c echo.Context) ([]Fact, error) {
 }
 
 // getGraph is a drawing of what an incident's rule asks for.
-func (s *Server) getGraph(c echo.Context, _ string) error {
+func (s *Server) getGraph(c echo.Context, _ *tocsin.Principal) error {
 	id := param(c, "id")
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()

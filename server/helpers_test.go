@@ -231,7 +231,15 @@ type refused struct {
 func refusal(t testing.TB, rec *httptest.ResponseRecorder) refused {
 	t.Helper()
 	var r refused
-	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &r), rec.Body.String())
+	require.Equal(t, "application/problem+json", rec.Header().Get("Content-Type"))
+	var p struct {
+		Status                     int
+		Title, Code, Detail, Field string
+	}
+	require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &p), rec.Body.String())
+	require.Equal(t, rec.Code, p.Status)
+	require.NotEmpty(t, p.Title)
+	r.Error.Code, r.Error.Message, r.Error.Field = p.Code, p.Detail, p.Field
 	require.NotEmpty(t, r.Error.Code)
 	require.NotEmpty(t, r.Error.Message)
 	return r

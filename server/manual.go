@@ -14,7 +14,7 @@ const maxReceivers = 100
 
 // openIncident opens an incident by hand and answers with it. While one with the
 // same key is open, that one is the answer.
-func (s *Server) openIncident(c echo.Context, who string) error {
+func (s *Server) openIncident(c echo.Context, who *tocsin.Principal) error {
 	var m tocsin.Manual
 	if err := s.bind(c, &m, false); err != nil {
 		return err

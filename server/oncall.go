@@ -31,7 +31,7 @@ const (
 	planTime = 20 * time.Second
 )
 
-func (s *Server) listSchedules(c echo.Context, _ string) error {
+func (s *Server) listSchedules(c echo.Context, _ *tocsin.Principal) error {
 	return s.json(c, map[string]any{"schedules": orEmpty(s.deps.OnCall.Schedules())})
 }
 
@@ -55,7 +55,7 @@ func (s *Server) plan(ctx context.Context, do func(context.Context) error) error
 }
 
 // onCall answers who is on call at an instant.
-func (s *Server) onCall(c echo.Context, _ string) error {
+func (s *Server) onCall(c echo.Context, _ *tocsin.Principal) error {
 	q, err := whose(c)
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func onDutyFirst(list []tocsin.Shift) {
 	}
 }
 
-func (s *Server) listShifts(c echo.Context, _ string) error {
+func (s *Server) listShifts(c echo.Context, _ *tocsin.Principal) error {
 	q, err := whose(c)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (s *Server) shifts(c echo.Context, q tocsin.ShiftQuery) (list []tocsin.Shif
 	return list, err
 }
 
-func (s *Server) coverage(c echo.Context, _ string) error {
+func (s *Server) coverage(c echo.Context, _ *tocsin.Principal) error {
 	from, to, err := s.span(c, coverageSpan)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Server) coverage(c echo.Context, _ string) error {
 }
 
 // fairness looks back, unless told otherwise.
-func (s *Server) fairness(c echo.Context, _ string) error {
+func (s *Server) fairness(c echo.Context, _ *tocsin.Principal) error {
 	to, err := instant(c, "to", s.deps.Now())
 	if err != nil {
 		return err

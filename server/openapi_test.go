@@ -84,9 +84,9 @@ func (s *spec) hold(t testing.TB, method, path, body string, rec *httptest.Respo
 	where := fmt.Sprintf("%s %s -> %d", method, path, rec.Code)
 	op := s.operation(method, path)
 	kind, _, _ := strings.Cut(rec.Header().Get("Content-Type"), ";")
-	schema := map[string]any{"$ref": "#/components/schemas/Error"}
+	schema := map[string]any{"$ref": "#/components/schemas/Problem"}
 	switch {
-	case rec.Code == 405, rec.Code == 404 && op == nil, rec.Code == 500 && kind == "application/json", rec.Code >= 400 && kind == "text/html":
+	case rec.Code == 405, rec.Code == 404 && op == nil, rec.Code == 500 && kind == problemJSON, rec.Code >= 400 && kind == "text/html":
 	case op == nil:
 		assert.Fail(t, "openapi.json does not describe it", where)
 		return
@@ -98,9 +98,9 @@ func (s *spec) hold(t testing.TB, method, path, body string, rec *httptest.Respo
 		if content := dig(answer, "content"); content != nil && kind != "" {
 			assert.Contains(t, content, kind, where)
 		}
-		schema, _ = dig(answer, "content", "application/json", "schema").(map[string]any)
+		schema, _ = dig(answer, "content", kind, "schema").(map[string]any)
 	}
-	if kind == "application/json" && method != "HEAD" {
+	if (kind == "application/json" || kind == problemJSON) && method != "HEAD" {
 		s.fits(t, where, schema, rec.Body.Bytes())
 	}
 	if wanted, ok := dig(op, "requestBody", "content", "application/json", "schema").(map[string]any); ok && rec.Code == 200 && body != "" {
@@ -228,6 +228,8 @@ func types(v any) []string {
 	}
 }
 
+const problemJSON = "application/problem+json"
+
 // A description that nothing can break would prove nothing.
 func TestTheSpecIsHeldAgainst(t *testing.T) {
 	t.Parallel()
@@ -238,7 +240,7 @@ func TestTheSpecIsHeldAgainst(t *testing.T) {
 		{"Shift", `{"schedule":"p","user":"","from":"soon","to":"2026-11-22T05:00:00Z"}`, "/from: "},
 		{"Shift", `{"schedule":"p","user":1,"from":"2026-11-22T05:00:00Z","to":"2026-11-22T05:00:00Z"}`, "/user: 1 is no string"},
 		{"Shift", `{"schedule":"p","user":"","from":"2026-11-22T05:00:00Z","to":"2026-11-22T05:00:00Z","x":1}`, "/x: not described"},
-		{"Error", `{"error":{"code":"odd","message":"m"}}`, "/error/code: odd is none of"},
+		{"Problem", `{"type":"about:blank","title":"t","status":400,"detail":"d","code":"odd"}`, "/code: odd is none of"},
 		{"SilenceView", `{"matchers":["a"],"endsAt":"2026-11-22T05:00:00Z","comment":"c"}`, "/state: missing"},
 	} {
 		var v any

@@ -36,7 +36,7 @@ func (s *Server) ready(c echo.Context) error {
 }
 
 // reload answers in plain text, as Prometheus does: people run it with curl.
-func (s *Server) reload(c echo.Context, who string) error {
+func (s *Server) reload(c echo.Context, who *tocsin.Principal) error {
 	if s.deps.Reload == nil {
 		return notFound("reload")
 	}
@@ -45,16 +45,16 @@ func (s *Server) reload(c echo.Context, who string) error {
 	}
 	defer s.reloading.Unlock()
 	if err := s.deps.Reload(c.Request().Context()); err != nil {
-		s.deps.Logger.Error("reload failed; the old configuration stays", "error", err, "by", who)
+		s.deps.Logger.Error("reload failed; the old configuration stays", "error", err, "by", who.Name)
 		return c.String(http.StatusInternalServerError, "the old configuration stays:\n"+err.Error()+"\n")
 	}
-	s.deps.Logger.Info("configuration reloaded", "by", who)
+	s.deps.Logger.Info("configuration reloaded", "by", who.Name)
 	return c.String(http.StatusOK, "ok\n")
 }
 
 // backup streams a hot backup. A failure in the middle cuts the connection, so
 // that half a backup is never taken for a whole one.
-func (s *Server) backup(c echo.Context, _ string) error {
+func (s *Server) backup(c echo.Context, _ *tocsin.Principal) error {
 	if s.deps.Backup == nil {
 		return notFound("backup")
 	}
@@ -116,7 +116,7 @@ func viewStats(t tocsin.Stats) statsView {
 	return v
 }
 
-func (s *Server) stats(c echo.Context, _ string) error {
+func (s *Server) stats(c echo.Context, _ *tocsin.Principal) error {
 	if s.deps.Stats == nil {
 		return notFound("stats")
 	}

@@ -15,7 +15,7 @@ import (
 // configuration.
 const maxOverride = 366 * day
 
-func (s *Server) listOverrides(c echo.Context, _ string) error {
+func (s *Server) listOverrides(c echo.Context, _ *tocsin.Principal) error {
 	list, err := s.deps.Overrides.Overrides(c.Request().Context())
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func (s *Server) listOverrides(c echo.Context, _ string) error {
 	return s.json(c, map[string]any{"overrides": orEmpty(list)})
 }
 
-func (s *Server) putOverride(c echo.Context, who string) error {
+func (s *Server) putOverride(c echo.Context, who *tocsin.Principal) error {
 	var in tocsin.Override
 	if err := s.bind(c, &in, false); err != nil {
 		return err
@@ -105,7 +105,7 @@ func checkOverrideKind(o *tocsin.Override) error {
 // answerOverride cancels an override, or answers a swap, and shows it as it is
 // then. Doing it again is fine, and answered the same.
 func (s *Server) answerOverride(answer tocsin.OverrideAnswer) personal {
-	return func(c echo.Context, who string) error {
+	return func(c echo.Context, who *tocsin.Principal) error {
 		var body struct {
 			By string `json:"by"`
 		}

@@ -119,10 +119,12 @@ type page struct {
 	Refresh int
 	// OnCall is true where there is a page of the schedules.
 	OnCall bool
+	// Who looks at it.
+	Who *tocsin.Principal
 }
 
-func (s *Server) top(title string, refresh int) page {
-	return page{Title: title, Now: s.deps.Now(), Refresh: refresh, OnCall: s.deps.OnCall != nil}
+func (s *Server) top(c echo.Context, title string, refresh int) page {
+	return page{Title: title, Now: s.deps.Now(), Refresh: refresh, OnCall: s.deps.OnCall != nil, Who: whoOf(c)}
 }
 
 func (s *Server) page(c echo.Context, status int, name string, data any) error {
@@ -139,7 +141,7 @@ func (s *Server) page(c echo.Context, status int, name string, data any) error {
 	return c.HTMLBlob(status, b.Bytes())
 }
 
-func (s *Server) indexPage(c echo.Context, _ string) error {
+func (s *Server) indexPage(c echo.Context, _ *tocsin.Principal) error {
 	const most = 200
 	list, err := s.deps.Reader.List(c.Request().Context(), tocsin.Filter{
 		States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Limit: most,
@@ -151,10 +153,10 @@ func (s *Server) indexPage(c echo.Context, _ string) error {
 		page
 		Incidents []*tocsin.Incident
 		More      bool
-	}{s.top("Open incidents", 15), list, len(list) == most})
+	}{s.top(c, "Open incidents", 15), list, len(list) == most})
 }
 
-func (s *Server) incidentPage(c echo.Context, _ string) error {
+func (s *Server) incidentPage(c echo.Context, _ *tocsin.Principal) error {
 	d, err := s.detail(c, param(c, "id"), window{alerts: listDefault, events: eventDefault})
 	if err != nil {
 		return s.errorPage(c, err)
@@ -163,7 +165,7 @@ func (s *Server) incidentPage(c echo.Context, _ string) error {
 		page
 		detail
 		MoreAlerts, HasBeside bool
-	}{s.top(d.Incident.Title, 30), d, int(d.Incident.Alerts) > len(d.Alerts), s.deps.Beside != nil})
+	}{s.top(c, d.Incident.Title, 30), d, int(d.Incident.Alerts) > len(d.Alerts), s.deps.Beside != nil})
 }
 
 // errorPage says it in a way that a person in a browser can read.
@@ -173,5 +175,5 @@ func (s *Server) errorPage(c echo.Context, err error) error {
 	return s.page(c, r.status, "error", struct {
 		page
 		Status, Message string
-	}{s.top(http.StatusText(r.status), 0), http.StatusText(r.status), clip(r.message)})
+	}{s.top(c, http.StatusText(r.status), 0), http.StatusText(r.status), clip(r.message)})
 }

@@ -54,11 +54,11 @@ type onCallView struct {
 	Calendars bool
 }
 
-func (s *Server) onCallPage(c echo.Context, _ string) error {
+func (s *Server) onCallPage(c echo.Context, _ *tocsin.Principal) error {
 	if s.deps.OnCall == nil {
 		return s.errorPage(c, notFound("on-call schedules"))
 	}
-	v := onCallView{page: s.top("On call", 60), Calendars: s.deps.Calendar != nil}
+	v := onCallView{page: s.top(c, "On call", 60), Calendars: s.deps.Calendar != nil}
 	err := s.plan(c.Request().Context(), func(ctx context.Context) error { return s.fillOnCall(ctx, &v) })
 	if err != nil {
 		return s.errorPage(c, err)

@@ -98,7 +98,7 @@ func refusalOf(err error) *refusal {
 	case errors.Is(err, tocsin.ErrNotFound):
 		r = refuse(http.StatusNotFound, codeNotFound, "", "%s", err)
 	case errors.Is(err, tocsin.ErrConflict):
-		r = refuse(http.StatusConflict, codeConflict, "", "%s", err)
+		r = refuse(http.StatusConflict, codeConflict, "", "%s", strings.TrimPrefix(err.Error(), tocsin.ErrConflict.Error()+": "))
 	case errors.Is(err, tocsin.ErrUnavailable):
 		r = unavailable(err, "%s", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
@@ -152,14 +152,15 @@ func clip(text string) string {
 	}, text)
 }
 
-type errorBody struct {
-	Error errorInfo `json:"error"`
-}
-
-type errorInfo struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Field   string `json:"field,omitempty"`
+// problem is the body of every refusal: problem details as of RFC 9457.
+type problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail"`
+	Instance string `json:"instance,omitempty"`
+	Code     string `json:"code"`
+	Field    string `json:"field,omitempty"`
 }
 
 // retryAfter is what a client is told to wait, in seconds. Alertmanager has its
@@ -177,12 +178,15 @@ func (s *Server) handleError(err error, c echo.Context) {
 	if r.status == http.StatusServiceUnavailable {
 		h.Set(echo.HeaderRetryAfter, retryAfter)
 	}
-	h.Set(echo.HeaderContentType, "application/json")
+	h.Set(echo.HeaderContentType, "application/problem+json")
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 	c.Response().WriteHeader(r.status)
 	if c.Request().Method == http.MethodHead {
 		return
 	}
-	body := errorBody{errorInfo{Code: r.code, Message: clip(r.message), Field: clip(r.field)}}
+	body := problem{
+		Type: "about:blank", Title: http.StatusText(r.status), Status: r.status, Detail: clip(r.message),
+		Instance: h.Get(echo.HeaderXRequestID), Code: r.code, Field: clip(r.field),
+	}
 	_ = json.NewEncoder(c.Response()).Encode(body) // the client has gone: nobody to tell
 }

@@ -51,8 +51,8 @@ type remediationRequest struct {
 const maxTarget = 1 << 10
 
 func (s *Server) remediationRoutes(api *echo.Group) {
-	ask := func(h personal) echo.HandlerFunc { return s.person(needs(s.deps.Remedies != nil, "remedies", h)) }
-	do := func(h personal) echo.HandlerFunc { return s.person(needs(s.deps.Remediator != nil, "remedies", h)) }
+	ask := func(h personal) echo.HandlerFunc { return s.viewer(needs(s.deps.Remedies != nil, "remedies", h)) }
+	do := func(h personal) echo.HandlerFunc { return s.responder(needs(s.deps.Remediator != nil, "remedies", h)) }
 	api.GET("/remedies", ask(s.listRemedies))
 	api.POST("/remedies/stop", do(s.holdRemedies(true)))
 	api.POST("/remedies/resume", do(s.holdRemedies(false)))
@@ -64,7 +64,7 @@ func (s *Server) remediationRoutes(api *echo.Group) {
 	api.POST("/incidents/:id/remediate", do(s.remediate))
 }
 
-func (s *Server) listRemedies(c echo.Context, _ string) error {
+func (s *Server) listRemedies(c echo.Context, _ *tocsin.Principal) error {
 	list, stopped, err := s.deps.Remedies.Remedies(c.Request().Context())
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Server) listRemedies(c echo.Context, _ string) error {
 	return s.json(c, map[string]any{"remedies": orEmpty(list), "stopped": orEmpty(stopped)})
 }
 
-func (s *Server) listRemediations(c echo.Context, _ string) error {
+func (s *Server) listRemediations(c echo.Context, _ *tocsin.Principal) error {
 	incident := c.QueryParam("incident")
 	if err := validName("incident", incident); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *Server) listRemediations(c echo.Context, _ string) error {
 	return s.json(c, map[string]any{"remediations": orEmpty(list)})
 }
 
-func (s *Server) getRemediation(c echo.Context, _ string) error {
+func (s *Server) getRemediation(c echo.Context, _ *tocsin.Principal) error {
 	id := param(c, "id")
 	r, output, err := s.deps.Remedies.Remediation(c.Request().Context(), id)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Server) getRemediation(c echo.Context, _ string) error {
 	return s.json(c, map[string]any{"remediation": r, "output": output})
 }
 
-func (s *Server) planRemedies(c echo.Context, _ string) error {
+func (s *Server) planRemedies(c echo.Context, _ *tocsin.Principal) error {
 	id, remedy := param(c, "id"), c.QueryParam("remedy")
 	if err := validName("remedy", remedy); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *Server) planRemedies(c echo.Context, _ string) error {
 }
 
 // asked reads a body about remedies.
-func (s *Server) asked(c echo.Context, who string) (in remediationRequest, err error) {
+func (s *Server) asked(c echo.Context, who *tocsin.Principal) (in remediationRequest, err error) {
 	if err = s.bind(c, &in, true); err != nil {
 		return in, err
 	}
@@ -124,7 +124,7 @@ func (s *Server) asked(c echo.Context, who string) (in remediationRequest, err e
 	return in, err
 }
 
-func (s *Server) remediate(c echo.Context, who string) error {
+func (s *Server) remediate(c echo.Context, who *tocsin.Principal) error {
 	in, err := s.asked(c, who)
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (s *Server) remediate(c echo.Context, who string) error {
 }
 
 func (s *Server) answerRemediation(approve bool) personal {
-	return func(c echo.Context, who string) error {
+	return func(c echo.Context, who *tocsin.Principal) error {
 		in, err := s.asked(c, who)
 		if err != nil {
 			return err
@@ -161,7 +161,7 @@ func (s *Server) answerRemediation(approve bool) personal {
 
 // holdRemedies stops remedies, or has them go on.
 func (s *Server) holdRemedies(stop bool) personal {
-	return func(c echo.Context, who string) error {
+	return func(c echo.Context, who *tocsin.Principal) error {
 		in, err := s.asked(c, who)
 		if err != nil {
 			return err

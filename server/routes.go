@@ -37,17 +37,17 @@ func (s *Server) routes() *echo.Echo {
 
 	api := e.Group("/api/v1")
 	api.GET("/openapi.json", s.openAPI)
-	api.GET("/incidents", s.person(s.listIncidents))
-	api.POST("/incidents", s.person(needs(s.deps.Manual != nil, "incidents by hand", s.openIncident)))
-	api.GET("/incidents/:id", s.person(s.getIncident))
+	api.GET("/incidents", s.viewer(s.listIncidents))
+	api.POST("/incidents", s.responder(needs(s.deps.Manual != nil, "incidents by hand", s.openIncident)))
+	api.GET("/incidents/:id", s.viewer(s.getIncident))
 	for _, kind := range actionKinds() {
-		api.POST("/incidents/:id/"+string(kind), s.person(s.act(kind)))
+		api.POST("/incidents/:id/"+string(kind), s.responder(s.act(kind)))
 	}
-	api.GET("/silences", s.person(s.listSilences))
-	api.POST("/silences", s.person(s.putSilence))
-	api.DELETE("/silences/:id", s.person(s.expireSilence))
+	api.GET("/silences", s.viewer(s.listSilences))
+	api.POST("/silences", s.responder(s.putSilence))
+	api.DELETE("/silences/:id", s.responder(s.expireSilence))
 	onCall := func(h personal) echo.HandlerFunc {
-		return s.person(needs(s.deps.OnCall != nil, "on-call schedules", h))
+		return s.viewer(needs(s.deps.OnCall != nil, "on-call schedules", h))
 	}
 	api.GET("/schedules", onCall(s.listSchedules))
 	api.GET("/oncall", onCall(s.onCall))
@@ -56,28 +56,28 @@ func (s *Server) routes() *echo.Echo {
 	api.GET("/shifts", onCall(s.listShifts))
 	api.GET("/schedules/:name/calendar.ics", s.calendar(ofSchedule))
 	api.GET("/users/:name/calendar.ics", s.calendar(ofUser))
-	overrides := func(h personal) echo.HandlerFunc { return s.person(needs(s.deps.Overrides != nil, "overrides", h)) }
-	api.GET("/overrides", overrides(s.listOverrides))
-	api.POST("/overrides", overrides(s.putOverride))
-	api.POST("/overrides/:id/accept", overrides(s.answerOverride(tocsin.OverrideAccept)))
-	api.POST("/overrides/:id/decline", overrides(s.answerOverride(tocsin.OverrideDecline)))
-	api.POST("/overrides/:id/cancel", overrides(s.answerOverride(tocsin.OverrideCancel)))
-	api.GET("/runbooks", s.person(s.listRunbooks))
-	api.GET("/runbooks/*", s.person(s.getRunbook))
+	overrides := func(h personal) personal { return needs(s.deps.Overrides != nil, "overrides", h) }
+	api.GET("/overrides", s.viewer(overrides(s.listOverrides)))
+	api.POST("/overrides", s.responder(overrides(s.putOverride)))
+	api.POST("/overrides/:id/accept", s.responder(overrides(s.answerOverride(tocsin.OverrideAccept))))
+	api.POST("/overrides/:id/decline", s.responder(overrides(s.answerOverride(tocsin.OverrideDecline))))
+	api.POST("/overrides/:id/cancel", s.responder(overrides(s.answerOverride(tocsin.OverrideCancel))))
+	api.GET("/runbooks", s.viewer(s.listRunbooks))
+	api.GET("/runbooks/*", s.viewer(s.getRunbook))
 	s.remediationRoutes(api)
-	api.GET("/incidents/:id/beside", s.person(needs(s.deps.Beside != nil, "what stands beside", s.getBeside)))
-	api.GET("/stats", s.person(s.stats))
-	api.GET("/backup", s.person(s.backup))
+	api.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.getBeside)))
+	api.GET("/stats", s.viewer(s.stats))
+	api.GET("/backup", s.admin(s.backup))
 
 	e.GET(pathHealthy, s.healthy)
 	e.HEAD(pathHealthy, s.healthy)
 	e.GET(pathReady, s.ready)
 	e.HEAD(pathReady, s.ready)
-	e.POST("/-/reload", s.person(s.reload))
+	e.POST("/-/reload", s.admin(s.reload))
 	e.GET(pathMetrics, s.serveMetrics)
 
 	if s.deps.Pages != nil {
-		pages := s.person(func(c echo.Context, _ string) error {
+		pages := s.viewer(func(c echo.Context, _ *tocsin.Principal) error {
 			s.deps.Pages.ServeHTTP(c.Response(), c.Request())
 			return nil
 		})
@@ -85,36 +85,12 @@ func (s *Server) routes() *echo.Echo {
 		e.HEAD("/*", pages)
 		return e
 	}
-	e.GET("/", s.person(s.indexPage))
-	e.GET("/incidents/:id", s.person(s.incidentPage))
-	e.GET("/incidents/:id/beside", s.person(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
-	e.GET("/incidents/:id/graph.svg", s.person(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
-	e.GET("/oncall", s.person(s.onCallPage))
+	e.GET("/", s.viewer(s.indexPage))
+	e.GET("/incidents/:id", s.viewer(s.incidentPage))
+	e.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
+	e.GET("/incidents/:id/graph.svg", s.viewer(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
+	e.GET("/oncall", s.viewer(s.onCallPage))
 	return e
-}
-
-// personal handles a request of somebody who may use the API; who is "" where
-// nobody said so.
-type personal func(c echo.Context, who string) error
-
-// person lets in only who may use the API.
-func (s *Server) person(h personal) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		who, err := s.gate.Load().person(c)
-		if err != nil {
-			return err
-		}
-		return h(c, who)
-	}
-}
-
-// needs answers that there is nothing where the part that h stands on is
-// missing.
-func needs(have bool, what string, h personal) personal {
-	if have {
-		return h
-	}
-	return func(echo.Context, string) error { return notFound(what) }
 }
 
 // paths lists the registered ones, for the metrics' label.

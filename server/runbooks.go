@@ -20,7 +20,7 @@ type runbookEntry struct {
 	StepCount int      `json:"stepCount"`
 }
 
-func (s *Server) listRunbooks(c echo.Context, _ string) error {
+func (s *Server) listRunbooks(c echo.Context, _ *tocsin.Principal) error {
 	list := s.deps.Runbooks.List()
 	entries := make([]runbookEntry, len(list))
 	for i, r := range list {
@@ -34,7 +34,7 @@ func (s *Server) listRunbooks(c echo.Context, _ string) error {
 
 // getRunbook takes the ID from the decoded path: IDs hold slashes, and a # that
 // is written %23.
-func (s *Server) getRunbook(c echo.Context, _ string) error {
+func (s *Server) getRunbook(c echo.Context, _ *tocsin.Principal) error {
 	id := strings.TrimPrefix(c.Request().URL.Path, pathRunbook)
 	var r *tocsin.Runbook
 	if id != "" {

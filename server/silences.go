@@ -30,7 +30,7 @@ func viewSilence(s tocsin.Silence, now time.Time) silenceView {
 	return v
 }
 
-func (s *Server) listSilences(c echo.Context, _ string) error {
+func (s *Server) listSilences(c echo.Context, _ *tocsin.Principal) error {
 	list, err := s.deps.Silencer.Silences(c.Request().Context())
 	if err != nil {
 		return err
@@ -43,14 +43,14 @@ func (s *Server) listSilences(c echo.Context, _ string) error {
 	return s.json(c, map[string]any{"silences": views})
 }
 
-func (s *Server) putSilence(c echo.Context, who string) error {
+func (s *Server) putSilence(c echo.Context, who *tocsin.Principal) error {
 	var in tocsin.Silence
 	if err := s.bind(c, &in, false); err != nil {
 		return err
 	}
 	now := s.deps.Now().UTC()
 	// A silence is somebody's: the token's owner cannot put another's name to it.
-	in.CreatedBy = cmp.Or(who, in.CreatedBy)
+	in.CreatedBy = cmp.Or(who.Name, in.CreatedBy)
 	if in.StartsAt.IsZero() {
 		in.StartsAt = now
 	}
@@ -109,7 +109,7 @@ func checkMatchers(list []string) error {
 	return nil
 }
 
-func (s *Server) expireSilence(c echo.Context, who string) error {
+func (s *Server) expireSilence(c echo.Context, who *tocsin.Principal) error {
 	by, err := s.actor(who, "by", "")
 	if err != nil {
 		return err

@@ -3,12 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -45,16 +42,12 @@ type incidentAnswer struct {
 
 // send carries an action out, once however often it has to be sent.
 func (f *actFlags) send(ctx context.Context, id string, a tocsin.Action) (*tocsin.Incident, error) {
-	a.ID, a.By = rand.Text(), cmp.Or(f.By, whoami())
-	path := "/api/v1/incidents/" + url.PathEscape(id) + "/" + string(a.Kind)
-	var answer incidentAnswer
-	if err := f.client().repeat(ctx, http.MethodPost, path, a, &answer); err != nil {
-		return nil, err
+	a.By = cmp.Or(f.By, whoami())
+	inc, err := f.client().Act(ctx, id, a)
+	if err == nil && inc == nil {
+		err = errors.New("the server's answer names no incident; is it a Tocsin of this version? ask it with tocsin incidents " + id)
 	}
-	if answer.Incident == nil {
-		return nil, errors.New("the server's answer names no incident; is it a Tocsin of this version? ask it with tocsin incidents " + id)
-	}
-	return answer.Incident, nil
+	return inc, err
 }
 
 // act acts on one incident and says how it stands then.
@@ -254,8 +247,8 @@ func (c *escalateCmd) Run(ctx context.Context, e *env) error {
 // escalated is what the timeline says of the escalation: to which step, or to the
 // last resort, it went. Empty: it could not be asked.
 func (c *escalateCmd) escalated(ctx context.Context, id string) string {
-	var d incidentDetail
-	if err := c.client().get(ctx, "/api/v1/incidents/"+url.PathEscape(id), &d); err != nil {
+	d, err := c.client().Incident(ctx, id)
+	if err != nil {
 		return ""
 	}
 	for _, ev := range slices.Backward(d.Timeline) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 
@@ -21,14 +20,12 @@ type backupCmd struct {
 // Run writes a consistent copy of a running server's store. The file appears
 // only once it is whole.
 func (c *backupCmd) Run(ctx context.Context, e *env) error {
-	cl := c.client()
-	cl.http.Timeout = 0 // as long as the store is large; ctx ends it
-	resp, err := cl.send(ctx, http.MethodGet, "/api/v1/backup", nil)
+	copied, err := c.client().Backup(ctx)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	n, err := writeWhole(c.File, resp.Body)
+	defer copied.Close()
+	n, err := writeWhole(c.File, copied)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", c.File, err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 	"github.com/tocsin-oncall/tocsin/notifiers/email/smtptest"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
@@ -225,7 +226,7 @@ func (d *duty) onCall(at time.Time) string {
 	if !at.IsZero() {
 		path += "&at=" + at.UTC().Format(time.RFC3339Nano)
 	}
-	var answer onCallAnswer
+	var answer client.Shifts
 	require.Equal(d.t, http.StatusOK, d.ask(http.MethodGet, path, nil, &answer))
 	var names []string
 	for i := range answer.Shifts {

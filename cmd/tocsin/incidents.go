@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 )
 
 type incidentsCmd struct {
@@ -22,32 +22,17 @@ type incidentsCmd struct {
 	clientFlags
 }
 
-// incidentDetail is what the API tells of one incident.
-type incidentDetail struct {
-	Incident *tocsin.Incident     `json:"incident"`
-	Alerts   []tocsin.AlertRecord `json:"alerts"`
-	Timeline []tocsin.Event       `json:"timeline"`
-	Runbook  *tocsin.Runbook      `json:"runbook"`
-	Progress []tocsin.StepView    `json:"progress"`
-	Ahead    []tocsin.Ahead       `json:"ahead,omitempty"`
-}
-
 // Run lists incidents or shows one.
 func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
 	if c.ID != "" {
 		return c.show(ctx, e)
 	}
-	q := url.Values{"limit": {fmt.Sprint(c.Limit)}}
+	q := client.IncidentQuery{Limit: c.Limit, Archived: c.All}
 	if c.State != "" {
-		q.Set("state", c.State)
+		q.States = []tocsin.State{tocsin.State(c.State)} // several with commas are the server's to take apart
 	}
-	if c.All {
-		q.Set("archived", "true")
-	}
-	var list struct {
-		Incidents []*tocsin.Incident `json:"incidents"`
-	}
-	if err := c.client().get(ctx, "/api/v1/incidents?"+q.Encode(), &list); err != nil {
+	list, err := c.client().Incidents(ctx, q)
+	if err != nil {
 		return err
 	}
 	if c.Output == "json" {
@@ -67,8 +52,8 @@ func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
 }
 
 func (c *incidentsCmd) show(ctx context.Context, e *env) error {
-	var d incidentDetail
-	if err := c.client().get(ctx, "/api/v1/incidents/"+url.PathEscape(c.ID), &d); err != nil {
+	d, err := c.client().Incident(ctx, c.ID)
+	if err != nil {
 		return err
 	}
 	if c.Output == "json" {
@@ -78,7 +63,7 @@ func (c *incidentsCmd) show(ctx context.Context, e *env) error {
 	return nil
 }
 
-func printIncident(w io.Writer, d incidentDetail, now time.Time) {
+func printIncident(w io.Writer, d client.Incident, now time.Time) {
 	inc := d.Incident
 	fmt.Fprintf(w, "%s  %s  %s  %s\n", inc.ID, stateOf(inc), inc.Severity, printable(inc.Title))
 	fmt.Fprintf(w, "  opened %s (%s ago), %d of %d alerts fire\n", stamp(inc.OpenedAt), ago(inc.OpenedAt), inc.Firing, inc.Alerts)

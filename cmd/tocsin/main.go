@@ -116,6 +116,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return exit.code
 	default:
 		fmt.Fprintln(errOut, "tocsin:", err)
+		if hint := next(err); hint != "" {
+			fmt.Fprintln(errOut, "       ", hint)
+		}
 		return 1
 	}
 }

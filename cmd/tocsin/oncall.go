@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 	"github.com/tocsin-oncall/tocsin/config"
 )
 
@@ -57,19 +57,6 @@ func (onCallShowCmd) Help() string {
 	return "Example: tocsin oncall show --at 22:00\n\nExample: tocsin oncall --for 2w --schedule primary --time-zone Europe/Madrid"
 }
 
-// onCallAnswer is what the API says of who is on call.
-type onCallAnswer struct {
-	At     time.Time      `json:"at"`
-	Shifts []tocsin.Shift `json:"shifts"`
-}
-
-// shiftsAnswer is what the API says of shifts.
-type shiftsAnswer struct {
-	From   time.Time      `json:"from"`
-	To     time.Time      `json:"to"`
-	Shifts []tocsin.Shift `json:"shifts"`
-}
-
 // Run says who is on call.
 func (c *onCallShowCmd) Run(ctx context.Context, e *env) error {
 	loc, err := c.location()
@@ -81,18 +68,11 @@ func (c *onCallShowCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	q := url.Values{}
-	for name, value := range map[string]string{"schedule": c.Schedule, "user": c.User} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
 	if c.For > 0 || c.From != "" {
-		return c.span(ctx, e, q, start, start.Add(cmp.Or(c.For.Std(), 14*24*time.Hour)), loc)
+		return c.span(ctx, e, start, start.Add(cmp.Or(c.For.Std(), 14*24*time.Hour)), loc)
 	}
-	q.Set("at", start.UTC().Format(time.RFC3339Nano))
-	var answer onCallAnswer
-	if err := c.client().get(ctx, "/api/v1/oncall?"+q.Encode(), &answer); err != nil {
+	answer, err := c.client().OnCall(ctx, start, c.Schedule, c.User)
+	if err != nil {
 		return err
 	}
 	return c.print(e.out, answer, func(w io.Writer) { c.instant(w, answer, loc, colourful(e.out)) })
@@ -117,7 +97,7 @@ func (c *onCallShowCmd) none(w io.Writer, then string) {
 	}
 }
 
-func (c *onCallShowCmd) instant(w io.Writer, a onCallAnswer, loc *time.Location, colour bool) {
+func (c *onCallShowCmd) instant(w io.Writer, a client.Shifts, loc *time.Location, colour bool) {
 	if len(a.Shifts) == 0 {
 		c.none(w, at(a.At, loc))
 		return
@@ -136,12 +116,10 @@ func (c *onCallShowCmd) instant(w io.Writer, a onCallAnswer, loc *time.Location,
 // asked for.
 const mostListed = 1000
 
-func (c *onCallShowCmd) span(ctx context.Context, e *env, q url.Values, from, to time.Time, loc *time.Location) error {
-	q.Set("from", from.UTC().Format(time.RFC3339))
-	q.Set("to", to.UTC().Format(time.RFC3339))
+func (c *onCallShowCmd) span(ctx context.Context, e *env, from, to time.Time, loc *time.Location) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a year of shifts is megabytes, and then it is over
-	var answer shiftsAnswer
-	if err := c.client().get(ctx, "/api/v1/shifts?"+q.Encode(), &answer); err != nil {
+	answer, err := c.client().Shifts(ctx, from, to, c.Schedule, c.User)
+	if err != nil {
 		return err
 	}
 	return c.print(e.out, answer, func(w io.Writer) {

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 	"github.com/tocsin-oncall/tocsin/config"
 )
 
@@ -30,24 +30,17 @@ func (onCallVerifyCmd) Help() string {
 		"Example: tocsin oncall verify --weeks 8\n\nExample: tocsin oncall verify --config.file tocsin.yml --from 2026-12-21"
 }
 
-// coverageAnswer is what the API says of coverage.
-type coverageAnswer struct {
-	From      time.Time          `json:"from"`
-	To        time.Time          `json:"to"`
-	Uncovered []tocsin.Uncovered `json:"uncovered"`
-}
-
 // Run proves it, or shows where it does not hold.
 func (c *onCallVerifyCmd) Run(ctx context.Context, e *env) error {
 	loc, from, to, err := c.span(time.Now())
 	if err != nil {
 		return err
 	}
-	answer := coverageAnswer{From: from, To: to}
+	answer := client.Coverage{From: from, To: to}
 	if c.Config != "" {
 		answer.Uncovered, err = verifyOffline(c.Config, from, to)
 	} else {
-		err = c.client().get(ctx, "/api/v1/oncall/coverage?"+query(from, to), &answer)
+		answer, err = c.client().Coverage(ctx, from, to)
 	}
 	if err != nil {
 		return err
@@ -76,10 +69,6 @@ func (c *onCallVerifyCmd) span(now time.Time) (loc *time.Location, from, to time
 	return loc, from, from.In(loc).AddDate(0, 0, 7*c.Weeks), err
 }
 
-func query(from, to time.Time) string {
-	return url.Values{"from": {from.UTC().Format(time.RFC3339)}, "to": {to.UTC().Format(time.RFC3339)}}.Encode()
-}
-
 // length is how long a span is: to the second, unless it is shorter than one.
 func length(u *tocsin.Uncovered) config.Duration {
 	d := u.To.Sub(u.From)
@@ -92,7 +81,7 @@ func length(u *tocsin.Uncovered) config.Duration {
 // eachCause is how many spans of one cause are listed unless all are asked for.
 const eachCause = 3
 
-func printCoverage(w io.Writer, a coverageAnswer, loc *time.Location, all bool) {
+func printCoverage(w io.Writer, a client.Coverage, loc *time.Location, all bool) {
 	if len(a.Uncovered) == 0 {
 		fmt.Fprintf(w, "covered: every policy reaches somebody at every minute from %s to %s\n", at(a.From, loc), at(a.To, loc))
 		return
@@ -133,13 +122,6 @@ func (onCallFairnessCmd) Help() string {
 		"Who was paged and never on call counts in neither the mean nor the spread.\n\nExample: tocsin oncall fairness --weeks 12"
 }
 
-// sharesAnswer is what the API says of fairness.
-type sharesAnswer struct {
-	From   time.Time      `json:"from"`
-	To     time.Time      `json:"to"`
-	Shares []tocsin.Share `json:"shares"`
-}
-
 // Run says how the duty was shared.
 func (c *onCallFairnessCmd) Run(ctx context.Context, e *env) error {
 	if c.Weeks < 1 {
@@ -154,8 +136,8 @@ func (c *onCallFairnessCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	var answer sharesAnswer
-	if err := c.client().get(ctx, "/api/v1/oncall/fairness?"+query(from, from.In(loc).AddDate(0, 0, 7*c.Weeks)), &answer); err != nil {
+	answer, err := c.client().Fairness(ctx, from, from.In(loc).AddDate(0, 0, 7*c.Weeks))
+	if err != nil {
 		return err
 	}
 	return c.print(e.out, answer, func(w io.Writer) { printShares(w, answer, loc) })
@@ -169,7 +151,7 @@ func burdens(s *tocsin.Share) []float64 {
 	}
 }
 
-func printShares(w io.Writer, a sharesAnswer, loc *time.Location) {
+func printShares(w io.Writer, a client.Fairness, loc *time.Location) {
 	fmt.Fprintf(w, "On call from %s to %s\n", at(a.From, loc), at(a.To, loc))
 	if len(a.Shares) == 0 {
 		fmt.Fprintln(w, "nobody was on call")

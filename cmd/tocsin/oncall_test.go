@@ -51,7 +51,7 @@ func (c *canned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, known := c.answers[r.URL.Path]
 	if !known {
 		w.WriteHeader(http.StatusNotFound)
-		answer = `{"error": {"code": "not_found", "message": "` + r.URL.Path + `: not found"}}`
+		answer = `{"code": "not_found", "detail": "` + r.URL.Path + `: not found"}`
 	} else if c.status != http.StatusOK {
 		w.WriteHeader(c.status)
 	}
@@ -190,7 +190,7 @@ func TestAnActionIsSentOnceMore(t *testing.T) {
 func TestAConflictIsShownWithWhatToDo(t *testing.T) {
 	t.Parallel()
 	s := newCanned(t, map[string]string{
-		"/api/v1/incidents/k7f3q9/resolve": `{"error": {"code": "conflict", "message": "conflict: 2 alerts still fire in incident k7f3q9"}}`,
+		"/api/v1/incidents/k7f3q9/resolve": `{"code": "conflict", "detail": "2 alerts still fire in incident k7f3q9"}`,
 	})
 	s.status = http.StatusConflict
 	out := s.run(t, 1, "resolve", "k7f3q9")

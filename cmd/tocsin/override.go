@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -40,10 +38,9 @@ type personFlags struct {
 }
 
 // putOverride makes an override and says what it does.
-func putOverride(ctx context.Context, e *env, c *client, f outputFlag, o tocsin.Override, loc *time.Location) error {
-	var made tocsin.Override
-	// The same one twice is one, so a broken connection is no trouble.
-	if err := c.repeat(ctx, http.MethodPost, "/api/v1/overrides", o, &made); err != nil {
+func putOverride(ctx context.Context, e *env, c caller, f outputFlag, o tocsin.Override, loc *time.Location) error {
+	made, err := c.PutOverride(ctx, o)
+	if err != nil {
 		return err
 	}
 	return f.print(e.out, made, func(w io.Writer) {
@@ -56,14 +53,17 @@ func putOverride(ctx context.Context, e *env, c *client, f outputFlag, o tocsin.
 
 // absences says when whoever an override puts on call has time off: the later of
 // the two wins, and that is this one.
-func absences(ctx context.Context, c *client, o *tocsin.Override, loc *time.Location) []string {
-	var answer overrideAnswer
-	if o.Kind == tocsin.OverrideTimeOff || c.get(ctx, "/api/v1/overrides", &answer) != nil {
+func absences(ctx context.Context, c caller, o *tocsin.Override, loc *time.Location) []string {
+	if o.Kind == tocsin.OverrideTimeOff {
+		return nil
+	}
+	list, err := c.Overrides(ctx)
+	if err != nil {
 		return nil
 	}
 	var out []string
-	for i := range answer.Overrides {
-		off := &answer.Overrides[i]
+	for i := range list {
+		off := &list[i]
 		if off.Kind == tocsin.OverrideTimeOff && off.State == tocsin.OverrideActive && off.User == o.User &&
 			off.From.Before(o.To) && o.From.Before(off.To) && (off.Schedule == "" || off.Schedule == o.Schedule) {
 			out = append(out, fmt.Sprintf("%s has time off from %s to %s (%s), and is called all the same", printable(o.User), at(off.From, loc), at(off.To, loc), off.ID))
@@ -74,13 +74,9 @@ func absences(ctx context.Context, c *client, o *tocsin.Override, loc *time.Loca
 
 // shiftsIn are the shifts in an override's span, as they are with it; nil where
 // they cannot be had, for the override is made all the same.
-func shiftsIn(ctx context.Context, c *client, o *tocsin.Override) []tocsin.Shift {
-	q := url.Values{"from": {o.From.UTC().Format(time.RFC3339Nano)}, "to": {o.To.UTC().Format(time.RFC3339Nano)}}
-	if o.Schedule != "" {
-		q.Set("schedule", o.Schedule)
-	}
-	var answer shiftsAnswer
-	if err := c.get(ctx, "/api/v1/shifts?"+q.Encode(), &answer); err != nil {
+func shiftsIn(ctx context.Context, c caller, o *tocsin.Override) []tocsin.Shift {
+	answer, err := c.Shifts(ctx, o.From, o.To, o.Schedule, "")
+	if err != nil {
 		return nil
 	}
 	return answer.Shifts
@@ -255,11 +251,8 @@ func (c *answerFlags) answer(ctx context.Context, e *env, answer tocsin.Override
 	if err != nil {
 		return err
 	}
-	path := "/api/v1/overrides/" + url.PathEscape(c.ID) + "/" + string(answer)
-	in := map[string]string{"by": cmp.Or(c.By, whoami())}
-	var o tocsin.Override
-	// Answering twice is answering once, so a broken connection is no trouble.
-	if err := c.client().repeat(ctx, http.MethodPost, path, in, &o); err != nil {
+	o, err := c.client().AnswerOverride(ctx, c.ID, cmp.Or(c.By, whoami()), answer)
+	if err != nil {
 		return err
 	}
 	return c.print(e.out, o, func(w io.Writer) { fmt.Fprintln(w, describe(&o, loc)) })
@@ -303,7 +296,7 @@ type listFlags struct {
 	clientFlags
 }
 
-// overrideAnswer is what the API says of overrides.
+// overrideAnswer is how overrides are printed as JSON.
 type overrideAnswer struct {
 	Overrides []tocsin.Override `json:"overrides"`
 }
@@ -313,11 +306,11 @@ func (c *listFlags) list(ctx context.Context, e *env, what string, kinds ...tocs
 	if err != nil {
 		return err
 	}
-	var answer overrideAnswer
-	if err := c.client().get(ctx, "/api/v1/overrides", &answer); err != nil {
+	all, err := c.client().Overrides(ctx)
+	if err != nil {
 		return err
 	}
-	listed := overrideAnswer{Overrides: chosen(answer.Overrides, kinds, c.All, time.Now())}
+	listed := overrideAnswer{Overrides: chosen(all, kinds, c.All, time.Now())}
 	return c.print(e.out, listed, func(w io.Writer) {
 		if len(listed.Overrides) == 0 {
 			fmt.Fprintln(w, "no "+what)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -35,14 +34,14 @@ func (c *pageCmd) Run(ctx context.Context, e *env) error {
 		Key: rand.Text(), Title: strings.Join(c.Title, " "), Text: c.Text, Severity: tocsin.Severity(c.Severity),
 		By: cmp.Or(c.By, whoami()), User: c.To, Schedule: c.Schedule, Policy: c.Policy,
 	}
-	var answer incidentAnswer
-	if err := c.client().repeat(ctx, http.MethodPost, "/api/v1/incidents", m, &answer); err != nil {
+	inc, err := c.client().Open(ctx, m)
+	if err != nil {
 		return err
 	}
-	if answer.Incident == nil {
+	if inc == nil {
 		return errors.New("the server's answer names no incident; is it a Tocsin of this version? ask it with tocsin incidents")
 	}
-	return c.print(e.out, answer, func(w io.Writer) { fmt.Fprintln(w, standing(answer.Incident)) })
+	return c.print(e.out, incidentAnswer{inc}, func(w io.Writer) { fmt.Fprintln(w, standing(inc)) })
 }
 
 type channelCmd struct {

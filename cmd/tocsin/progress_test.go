@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 )
 
 const dutyRunbooks = "\nrunbooks: {dirs: [runbooks]}\n"
@@ -71,7 +72,7 @@ func (d *duty) putRunbook(text string) {
 // progress is how the steps stand, a line each.
 func (d *duty) progress(id string) string {
 	d.t.Helper()
-	var got incidentDetail
+	var got client.Incident
 	require.Equal(d.t, http.StatusOK, d.ask(http.MethodGet, "/api/v1/incidents/"+id, nil, &got))
 	var lines []string
 	for _, v := range got.Progress {

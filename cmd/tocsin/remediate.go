@@ -5,12 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 	"github.com/tocsin-oncall/tocsin/runbooks/remediation/sandbox"
 )
 
@@ -31,12 +30,6 @@ type remedyFlags struct {
 	By string `help:"Who acts, where the server has no token to tell it by. Default: your login."`
 	outputFlag
 	clientFlags
-}
-
-// remediationAnswer is what the API says of one run.
-type remediationAnswer struct {
-	Remediation tocsin.Remediation `json:"remediation"`
-	Output      string             `json:"output,omitempty"`
 }
 
 // runLine says in a line how a run stands.
@@ -62,21 +55,19 @@ type remediateListCmd struct {
 
 // Run lists.
 func (c *remediateListCmd) Run(ctx context.Context, e *env) error {
-	var list struct {
-		Remediations []tocsin.Remediation `json:"remediations"`
-	}
-	if err := c.client().get(ctx, "/api/v1/remediations?incident="+url.QueryEscape(c.Incident), &list); err != nil {
+	list, err := c.client().Remediations(ctx, c.Incident)
+	if err != nil {
 		return err
 	}
-	return c.print(e.out, list, func(w io.Writer) {
-		if len(list.Remediations) == 0 {
+	return c.print(e.out, map[string]any{"remediations": list}, func(w io.Writer) {
+		if len(list) == 0 {
 			fmt.Fprintln(w, "No remedy has been proposed or run. tocsin remediate plan ID says which there are for an incident.")
 			return
 		}
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "ID\tREMEDY\tTARGET\tINCIDENT\tSTATE\tSINCE\tWHY")
-		for i := range list.Remediations {
-			r := &list.Remediations[i]
+		for i := range list {
+			r := &list[i]
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, printable(r.Remedy), printable(r.Target), r.Incident, word(string(r.State)),
 				stamp(r.ProposedAt), printable(r.Why))
 		}
@@ -92,14 +83,14 @@ type remediateShowCmd struct {
 
 // Run shows one.
 func (c *remediateShowCmd) Run(ctx context.Context, e *env) error {
-	var a remediationAnswer
-	if err := c.client().get(ctx, "/api/v1/remediations/"+url.PathEscape(c.ID), &a); err != nil {
+	a, err := c.client().Remediation(ctx, c.ID)
+	if err != nil {
 		return err
 	}
 	return c.print(e.out, a, func(w io.Writer) { showRun(w, &a) })
 }
 
-func showRun(w io.Writer, a *remediationAnswer) {
+func showRun(w io.Writer, a *client.Run) {
 	r := &a.Remediation
 	fmt.Fprintln(w, runLine(r))
 	for _, l := range r.Log {
@@ -134,19 +125,16 @@ func (remediatePlanCmd) Help() string { return "Example: tocsin remediate plan k
 
 // Run says what would be done.
 func (c *remediatePlanCmd) Run(ctx context.Context, e *env) error {
-	var a struct {
-		Plans []tocsin.RemedyPlan `json:"plans"`
-	}
-	path := "/api/v1/incidents/" + url.PathEscape(c.ID) + "/remedies?" + url.Values{"remedy": {c.Remedy}, "target": {c.Target}}.Encode()
-	if err := c.client().get(ctx, path, &a); err != nil {
+	plans, err := c.client().Plan(ctx, c.ID, c.Remedy, c.Target)
+	if err != nil {
 		return err
 	}
-	return c.print(e.out, a, func(w io.Writer) {
-		if len(a.Plans) == 0 {
+	return c.print(e.out, map[string]any{"plans": plans}, func(w io.Writer) {
+		if len(plans) == 0 {
 			fmt.Fprintln(w, "No remedy is for an alert of this incident.")
 		}
-		for i := range a.Plans {
-			showPlan(w, &a.Plans[i])
+		for i := range plans {
+			showPlan(w, &plans[i])
 		}
 	})
 }
@@ -186,9 +174,8 @@ func (remediateRunCmd) Help() string { return "Example: tocsin remediate run k7f
 
 // Run runs a remedy.
 func (c *remediateRunCmd) Run(ctx context.Context, e *env) error {
-	in := map[string]string{"remedy": c.Remedy, "target": c.Target, "by": cmp.Or(c.By, whoami())}
-	var a remediationAnswer
-	if err := c.client().repeat(ctx, http.MethodPost, "/api/v1/incidents/"+url.PathEscape(c.ID)+"/remediate", in, &a); err != nil {
+	a, err := c.client().Remediate(ctx, c.ID, c.Remedy, c.Target, cmp.Or(c.By, whoami()))
+	if err != nil {
 		return err
 	}
 	return c.print(e.out, a, func(w io.Writer) { fmt.Fprintln(w, runLine(&a.Remediation)) })
@@ -200,7 +187,9 @@ type approveCmd struct {
 }
 
 // Run approves.
-func (c *approveCmd) Run(ctx context.Context, e *env) error { return c.answer(ctx, e, c.ID, "approve") }
+func (c *approveCmd) Run(ctx context.Context, e *env) error {
+	return c.answered(e)(c.client().Approve(ctx, c.ID, cmp.Or(c.By, whoami())))
+}
 
 type denyCmd struct {
 	ID string `arg:"" help:"The run."`
@@ -208,15 +197,17 @@ type denyCmd struct {
 }
 
 // Run denies.
-func (c *denyCmd) Run(ctx context.Context, e *env) error { return c.answer(ctx, e, c.ID, "deny") }
+func (c *denyCmd) Run(ctx context.Context, e *env) error {
+	return c.answered(e)(c.client().Deny(ctx, c.ID, cmp.Or(c.By, whoami())))
+}
 
-func (f *remedyFlags) answer(ctx context.Context, e *env, id, verb string) error {
-	var a remediationAnswer
-	path := "/api/v1/remediations/" + url.PathEscape(id) + "/" + verb
-	if err := f.client().repeat(ctx, http.MethodPost, path, map[string]string{"by": cmp.Or(f.By, whoami())}, &a); err != nil {
-		return err
+func (f *remedyFlags) answered(e *env) func(client.Run, error) error {
+	return func(a client.Run, err error) error {
+		if err != nil {
+			return err
+		}
+		return f.print(e.out, a, func(w io.Writer) { fmt.Fprintln(w, runLine(&a.Remediation)) })
 	}
-	return f.print(e.out, a, func(w io.Writer) { fmt.Fprintln(w, runLine(&a.Remediation)) })
 }
 
 type remediateStopCmd struct {
@@ -231,7 +222,7 @@ func (remediateStopCmd) Help() string {
 
 // Run holds.
 func (c *remediateStopCmd) Run(ctx context.Context, e *env) error {
-	return hold(ctx, e, &c.remedyFlags, "stop", c.Remedy)
+	return c.held(e)(c.client().Hold(ctx, c.Remedy, cmp.Or(c.By, whoami())))
 }
 
 type remediateResumeCmd struct {
@@ -241,27 +232,25 @@ type remediateResumeCmd struct {
 
 // Run lets go.
 func (c *remediateResumeCmd) Run(ctx context.Context, e *env) error {
-	return hold(ctx, e, &c.remedyFlags, "resume", c.Remedy)
+	return c.held(e)(c.client().Resume(ctx, c.Remedy, cmp.Or(c.By, whoami())))
 }
 
-func hold(ctx context.Context, e *env, f *remedyFlags, verb, remedy string) error {
-	in := map[string]string{"remedy": remedy, "by": cmp.Or(f.By, whoami())}
-	var a struct {
-		Stopped []string `json:"stopped"`
-	}
-	if err := f.client().repeat(ctx, http.MethodPost, "/api/v1/remedies/"+verb, in, &a); err != nil {
-		return err
-	}
-	return f.print(e.out, a, func(w io.Writer) {
-		switch {
-		case len(a.Stopped) == 0:
-			fmt.Fprintln(w, "Nothing is stopped.")
-		case a.Stopped[0] == "":
-			fmt.Fprintln(w, "All remedies are stopped.")
-		default:
-			fmt.Fprintln(w, "Stopped:", printable(strings.Join(a.Stopped, ", ")))
+func (f *remedyFlags) held(e *env) func([]string, error) error {
+	return func(stopped []string, err error) error {
+		if err != nil {
+			return err
 		}
-	})
+		return f.print(e.out, map[string]any{"stopped": stopped}, func(w io.Writer) {
+			switch {
+			case len(stopped) == 0:
+				fmt.Fprintln(w, "Nothing is stopped.")
+			case stopped[0] == "":
+				fmt.Fprintln(w, "All remedies are stopped.")
+			default:
+				fmt.Fprintln(w, "Stopped:", printable(strings.Join(stopped, ", ")))
+			}
+		})
+	}
 }
 
 type sandboxReportCmd struct{ outputFlag }

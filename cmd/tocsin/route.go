@@ -49,11 +49,11 @@ func (c *routeCmd) Run(ctx context.Context, e *env) error {
 	}
 	ans := routeAnswer{Explanation: p.rules.Explain(a, at)}
 	if c.Live {
-		var list silenceList
-		if err := c.client().get(ctx, "/api/v1/silences", &list); err != nil {
+		list, err := c.client().Silences(ctx)
+		if err != nil {
 			return err
 		}
-		for _, s := range list.Silences {
+		for _, s := range list {
 			ans.Silences = append(ans.Silences, ans.Explanation.Silences(a, []tocsin.Silence{s.Silence}, at)...)
 		}
 	}

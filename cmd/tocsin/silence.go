@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -33,20 +31,12 @@ func (c *silenceAddCmd) Run(ctx context.Context, e *env) error {
 		Matchers: c.Matchers, StartsAt: time.Now(), EndsAt: time.Now().Add(c.For),
 		CreatedBy: cmp.Or(c.By, whoami()), Comment: c.Comment,
 	}
-	var out tocsin.Silence
-	if err := c.client().do(ctx, http.MethodPost, "/api/v1/silences", in, &out); err != nil {
+	out, err := c.client().PutSilence(ctx, in)
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(e.out, "silence %s until %s\n", out.ID, stamp(out.EndsAt))
+	_, err = fmt.Fprintf(e.out, "silence %s until %s\n", out.ID, stamp(out.EndsAt))
 	return err
-}
-
-// silenceList is what the API tells of silences.
-type silenceList struct {
-	Silences []struct {
-		tocsin.Silence
-		State string `json:"state"`
-	} `json:"silences"`
 }
 
 type silenceListCmd struct {
@@ -57,16 +47,16 @@ type silenceListCmd struct {
 
 // Run lists silences.
 func (c *silenceListCmd) Run(ctx context.Context, e *env) error {
-	var list silenceList
-	if err := c.client().get(ctx, "/api/v1/silences", &list); err != nil {
+	list, err := c.client().Silences(ctx)
+	if err != nil {
 		return err
 	}
 	if c.Output == "json" {
-		return printJSON(e.out, list)
+		return printJSON(e.out, map[string]any{"silences": list})
 	}
 	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tSTATE\tUNTIL\tBY\tMATCHERS\tCOMMENT")
-	for _, s := range list.Silences {
+	for _, s := range list {
 		if s.State != "expired" || c.Expired {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.State, stamp(s.EndsAt), printable(s.CreatedBy),
 				printable(strings.Join(s.Matchers, " ")), printable(s.Comment))
@@ -82,7 +72,7 @@ type silenceExpireCmd struct {
 
 // Run ends a silence.
 func (c *silenceExpireCmd) Run(ctx context.Context, e *env) error {
-	if err := c.client().do(ctx, http.MethodDelete, "/api/v1/silences/"+url.PathEscape(c.ID), nil, nil); err != nil {
+	if err := c.client().ExpireSilence(ctx, c.ID); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(e.out, "silence %s is over\n", c.ID)
