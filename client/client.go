@@ -62,7 +62,7 @@ func (c *Client) Do(ctx context.Context, method, path string, in, out any) error
 	}
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return err
+		return unreached{err}
 	}
 	return jsonv1.Unmarshal(b, out) // twice as fast as encoding/json: a year of shifts is megabytes
 }
@@ -75,7 +75,7 @@ const patienceToRepeat = 300 * time.Millisecond
 // of its own, so that it happens once.
 func (c *Client) Repeat(ctx context.Context, method, path string, in, out any) error {
 	err := c.Do(ctx, method, path, in, out)
-	if !errors.Is(err, ErrUnreached) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if !errors.Is(err, ErrUnreached) {
 		return err
 	}
 	select {
@@ -89,15 +89,19 @@ func (c *Client) Repeat(ctx context.Context, method, path string, in, out any) e
 // Backup returns a hot backup of the server's store, which the caller closes. It
 // takes as long as the store is large, or until ctx ends.
 func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
-	patient := *c
-	h := *c.o.HTTP
-	h.Timeout = 0
-	patient.o.HTTP = &h
-	resp, err := patient.Send(ctx, http.MethodGet, "/api/v1/backup", nil)
+	resp, err := c.patient().Send(ctx, http.MethodGet, "/api/v1/backup", nil)
 	if err != nil {
 		return nil, err
 	}
 	return resp.Body, nil
+}
+
+// patient is the client without a limit on how long an answer takes.
+func (c *Client) patient() *Client {
+	p, h := *c, *c.o.HTTP
+	h.Timeout = 0
+	p.o.HTTP = &h
+	return &p
 }
 
 // Send returns a good answer, whose body the caller closes. See Do.

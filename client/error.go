@@ -12,7 +12,7 @@ import (
 )
 
 // ErrUnreached is what an error is where the server was not reached, or broke off
-// before it answered: what was asked may or may not have been done.
+// before it had answered: what was asked may or may not have been done.
 var ErrUnreached = errors.New("the server was not reached")
 
 type unreached struct{ error }
@@ -74,7 +74,9 @@ func errorOf(resp *http.Response) error {
 	if e.Title == "" {
 		e.Title = resp.Status
 	}
-	e.Detail = strings.Map(printable, e.Detail)
+	for _, text := range []*string{&e.Title, &e.Detail, &e.Code, &e.Field} {
+		*text = strings.Map(printable, *text)
+	}
 	return e
 }
 

@@ -16,7 +16,7 @@ import (
 
 // outputFlag says how a command prints what it has to say.
 type outputFlag struct {
-	Output string `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	Output string `name:"output" short:"o" default:"table" enum:"table,json" help:"How to print: ${enum}."`
 }
 
 // print writes v as JSON, or as text does.
@@ -73,7 +73,7 @@ func (f *actFlags) each(ctx context.Context, e *env, ids []string, a tocsin.Acti
 			return err
 		default:
 			done = append(done, inc)
-			if f.Output == "text" {
+			if f.Output == "table" {
 				fmt.Fprintln(e.out, standing(inc))
 			}
 		}

@@ -14,8 +14,12 @@ import (
 
 type backupCmd struct {
 	File string `arg:"" help:"Where to write the backup." type:"path"`
+	outputFlag
 	clientFlags
 }
+
+// Help is shown by --help.
+func (backupCmd) Help() string { return "Example: tocsin backup /var/backups/tocsin.db" }
 
 // Run writes a consistent copy of a running server's store. The file appears
 // only once it is whole.
@@ -29,8 +33,7 @@ func (c *backupCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", c.File, err)
 	}
-	_, err = fmt.Fprintf(e.out, "%s: %d bytes\n", c.File, n)
-	return err
+	return c.print(e.out, map[string]any{"file": c.File, "bytes": n}, func(w io.Writer) { fmt.Fprintf(w, "%s: %d bytes\n", c.File, n) })
 }
 
 func writeWhole(path string, r io.Reader) (n int64, err error) {
@@ -59,10 +62,14 @@ type restoreCmd struct {
 	File   string `arg:"" help:"The backup." type:"existingfile"`
 	Config string `name:"config.file" default:"tocsin.yml" help:"The configuration file; it says where the store is." type:"path"`
 	Force  bool   `help:"Replace a store that is there."`
+	outputFlag
 }
 
+// Help is shown by --help.
+func (restoreCmd) Help() string { return "Example: tocsin restore /var/backups/tocsin.db --force" }
+
 // Run puts a backup in place. The server must not be running.
-func (c *restoreCmd) Run(e *env) error {
+func (c *restoreCmd) Run(ctx context.Context, e *env) error {
 	cfg, _, err := config.Load(c.Config)
 	if err != nil {
 		return err
@@ -75,6 +82,10 @@ func (c *restoreCmd) Run(e *env) error {
 	if err := os.RemoveAll(streamDir(cfg)); err != nil {
 		return fmt.Errorf("the store is restored, but the old event stream could not be removed: %w", err)
 	}
-	_, err = fmt.Fprintf(e.out, "%s is now the store in %s\n", c.File, cfg.Storage.Path)
-	return err
+	if err := noteRestored(ctx, cfg.Storage.Path, c.File); err != nil {
+		return fmt.Errorf("the store is restored, but its audit log does not say so: %w", err)
+	}
+	return c.print(e.out, map[string]string{"file": c.File, "path": cfg.Storage.Path}, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is now the store in %s\n", c.File, cfg.Storage.Path)
+	})
 }

@@ -16,18 +16,44 @@ import (
 
 type checkCmd struct {
 	Config string `name:"config.file" default:"tocsin.yml" help:"The configuration file." type:"path"`
+	outputFlag
 }
+
+// Help is shown by --help.
+func (checkCmd) Help() string { return "Example: tocsin check --config.file /etc/tocsin/tocsin.yml" }
 
 // Run checks what serve would run on, with the same code, and starts nothing.
 func (c *checkCmd) Run(e *env) error {
+	if c.Output != "json" {
+		return c.check(e.out)
+	}
+	var said strings.Builder
+	err := c.check(&said)
+	answer := struct {
+		Good  bool     `json:"good"`
+		Lines []string `json:"lines"`
+		Error string   `json:"error,omitempty"`
+	}{Good: err == nil, Lines: slices.Collect(strings.Lines(said.String()))}
+	for i := range answer.Lines {
+		answer.Lines[i] = strings.TrimSuffix(answer.Lines[i], "\n")
+	}
+	if err == nil {
+		return printJSON(e.out, answer)
+	}
+	answer.Error = err.Error()
+	return errors.Join(printJSON(e.out, answer), exitError{code: 1})
+}
+
+// check writes what it finds, a line each.
+func (c *checkCmd) check(out io.Writer) error {
 	cfg, warnings, err := config.Load(c.Config)
 	for _, w := range warnings {
-		fmt.Fprintln(e.out, "warning:", w)
+		fmt.Fprintln(out, "warning:", w)
 	}
 	if err != nil {
 		return exitError{1, err.Error()}
 	}
-	if err := checkOnCall(e.out, cfg, time.Now()); err != nil {
+	if err := checkOnCall(out, cfg, time.Now()); err != nil {
 		return exitError{1, err.Error()}
 	}
 	shelf, problems, err := runbooks.NewShelf(cfg.Runbooks.Dirs)
@@ -35,12 +61,14 @@ func (c *checkCmd) Run(e *env) error {
 		return exitError{1, err.Error()}
 	}
 	for _, p := range problems {
-		fmt.Fprintf(e.out, "%s:%d: %s\n", p.File, p.Line, p.Text)
+		fmt.Fprintf(out, "%s:%d: %s\n", p.File, p.Line, p.Text)
 	}
-	if len(problems) > 0 {
-		return exitError{1, fmt.Sprintf("%d problems in the runbooks", len(problems))}
+	undeclared := shelf.Library().LintRemedies(remedyNames(cfg))
+	printFindings(out, undeclared)
+	if n := len(problems) + len(undeclared); n > 0 {
+		return exitError{1, plural(n, "problem") + " in the runbooks"}
 	}
-	_, err = fmt.Fprintf(e.out, "%s is good: %s, %s, %s, %s, %s\n", c.Config,
+	_, err = fmt.Fprintf(out, "%s is good: %s, %s, %s, %s, %s\n", c.Config,
 		plural(len(cfg.Receivers), "receiver"), plural(len(cfg.InhibitRules), "inhibit rule"), plural(len(shelf.List()), "runbook"),
 		plural(len(cfg.Schedules), "schedule"), policies(len(cfg.EscalationPolicies)))
 	return errors.Join(err)

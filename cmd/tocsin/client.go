@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"net/http"
 	"os"
@@ -16,27 +16,16 @@ type clientFlags struct {
 	TokenFile string `name:"server.token-file" env:"TOCSIN_TOKEN_FILE" help:"File with an API token ($TOCSIN_TOKEN_FILE); or the token itself in $TOCSIN_TOKEN." type:"path"`
 }
 
-// caller is the API with the names that the commands use.
-type caller struct{ *client.Client }
-
-func (f clientFlags) client() caller {
-	return caller{client.New(f.Server, client.Options{
+func (f clientFlags) client() *client.Client {
+	return client.New(f.Server, client.Options{
 		Token: os.Getenv("TOCSIN_TOKEN"), TokenFile: f.TokenFile, UserAgent: "tocsin/" + version,
-	})}
+	})
 }
 
-func (c caller) get(ctx context.Context, path string, out any) error { return c.Get(ctx, path, out) }
-
-func (c caller) do(ctx context.Context, method, path string, in, out any) error {
-	return c.Do(ctx, method, path, in, out)
-}
-
-func (c caller) repeat(ctx context.Context, method, path string, in, out any) error {
-	return c.Repeat(ctx, method, path, in, out)
-}
-
-func (c caller) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	return c.Send(ctx, method, path, in)
+// serverOfEnvironment is the server that the environment names, or the usual one.
+func serverOfEnvironment() *client.Client {
+	f := clientFlags{Server: cmp.Or(os.Getenv("TOCSIN_URL"), "http://127.0.0.1:9911"), TokenFile: os.Getenv("TOCSIN_TOKEN_FILE")}
+	return f.client()
 }
 
 // next is what to do about an error of the API, or "".

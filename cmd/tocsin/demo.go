@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,16 +21,18 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/deploy/demo"
+	shipped "github.com/tocsin-oncall/tocsin/deploy/remedies"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 )
 
 type demoCmd struct {
 	Once      bool            `help:"Play the script to its end without waiting, print a summary, and exit 0 only if everything arrived."`
-	Pause     config.Duration `default:"3s" help:"How long to wait between two scenes; with --once not at all."`
+	Pause     config.Duration `default:"2500ms" help:"How long to wait between two scenes; with --once not at all."`
 	Listen    string          `default:"127.0.0.1:9911" help:"Where Tocsin listens."`
 	Slack     string          `default:"127.0.0.1:9912" help:"Where the emulated Slack listens; its page is there."`
 	PagerDuty string          `name:"pagerduty" default:"127.0.0.1:9913" help:"Where the emulated PagerDuty listens; its page is there."`
+	Nodes     string          `default:"127.0.0.1:9914" help:"Where what starts and stops the demo's nodes listens."`
 	Level     string          `name:"log.level" default:"error" enum:"debug,info,warn,error" help:"What Tocsin logs: ${enum}."`
 }
 
@@ -43,6 +46,8 @@ const demoSecret = "demo-signing-secret"
 type stage struct {
 	slack     *slacktest.Server
 	pagerduty *pagerdutytest.Server
+	chain     chain
+	watcher   *watcher
 	app       *App
 	url       string
 	slackURL  string
@@ -50,6 +55,9 @@ type stage struct {
 	pause     time.Duration
 	started   time.Time
 }
+
+// Help is shown by --help.
+func (demoCmd) Help() string { return "Example: tocsin demo --once" }
 
 // Run plays the script.
 func (c *demoCmd) Run(ctx context.Context, e *env) error {
@@ -63,7 +71,7 @@ func (c *demoCmd) Run(ctx context.Context, e *env) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	if c.Once {
-		c.Listen, c.Slack, c.PagerDuty = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+		c.Listen, c.Slack, c.PagerDuty, c.Nodes = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -73,6 +81,7 @@ func (c *demoCmd) Run(ctx context.Context, e *env) error {
 		stop()
 		return errors.Join(explainBusy(err), g.Wait())
 	}
+	defer s.chain.stop()
 	err = s.play(ctx, c)
 	stop()
 	werr := g.Wait()
@@ -84,15 +93,16 @@ func (c *demoCmd) Run(ctx context.Context, e *env) error {
 
 func explainBusy(err error) error {
 	if err != nil && bytes.Contains([]byte(err.Error()), []byte("address already in use")) {
-		return fmt.Errorf("%w; is another demo running? choose other ports with --listen, --slack and --pagerduty", err)
+		return fmt.Errorf("%w; is another demo running? choose other ports with --listen, --slack, --pagerduty and --nodes", err)
 	}
 	return err
 }
 
-// build starts the emulators and the program.
+// build starts the nodes, the emulators and the program.
 func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slog.Logger, g *errgroup.Group) (*stage, error) {
 	s := &stage{
-		slack: slacktest.New(slacktest.WithAutoCreate()), pagerduty: pagerdutytest.New(pagerdutytest.Config{}), out: out, started: time.Now(),
+		slack: slacktest.New(slacktest.WithAutoCreate()), pagerduty: pagerdutytest.New(pagerdutytest.Config{}), chain: newChain(),
+		out: out, started: time.Now(),
 	}
 	for id, name := range demoPeople {
 		s.slack.AddUser(slacktest.User{ID: id, Name: name, RealName: name})
@@ -108,7 +118,14 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 	if err != nil {
 		return nil, err
 	}
-	if err := writeDemoFiles(dir); err != nil {
+	nodes := http.NewServeMux()
+	nodes.Handle("/api/v1/", s.chain.prometheus())
+	nodes.Handle("/", s.chain.supervisor())
+	nodesAddr, err := serveHTTP(ctx, g, c.Nodes, nodes)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeDemoFiles(dir, nodesAddr); err != nil {
 		return nil, err
 	}
 	for name, value := range map[string]string{
@@ -128,11 +145,23 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 		Secret: demoSecret, Interactions: s.url + "/slack/interactions",
 		Commands: s.url + "/slack/commands", Events: s.url + "/slack/events", Self: s.slackURL,
 	})
-	fmt.Fprintf(out, "Tocsin              %-24s incidents with their runbooks\n", s.url)
-	fmt.Fprintf(out, "emulated Slack      http://%-17s the channels as a person sees them; what can be clicked there can be clicked\n", slackAddr)
-	fmt.Fprintf(out, "emulated PagerDuty  http://%-17s its incidents\n", pdAddr)
-	fmt.Fprintf(out, "from a terminal     tocsin incidents --server.url %s\n\n", s.url)
+	if err := s.chain.start(); err != nil {
+		s.chain.stop()
+		return nil, err
+	}
+	s.watcher = &watcher{chain: s.chain, post: s.post, log: log, client: scrapeClient()}
+	g.Go(func() error { return s.watcher.run(ctx) })
+	s.introduce(pdAddr, nodesAddr)
 	return s, nil
+}
+
+// introduce says where to look.
+func (s *stage) introduce(pdAddr, nodesAddr string) {
+	fmt.Fprintf(s.out, "Tocsin              %-24s incidents with their runbooks\n", s.url)
+	fmt.Fprintf(s.out, "emulated Slack      %-24s the channels as a person sees them; what can be clicked there can be clicked\n", s.slackURL)
+	fmt.Fprintf(s.out, "emulated PagerDuty  http://%-17s its incidents\n", pdAddr)
+	fmt.Fprintf(s.out, "seven nodes         http://%-17s servers on this machine; what starts and stops them, and answers for Prometheus\n", nodesAddr)
+	fmt.Fprintf(s.out, "from a terminal     tocsin incidents --server.url %s\n\n", s.url)
 }
 
 // serveHTTP serves h until ctx ends.
@@ -155,8 +184,16 @@ func serveHTTP(ctx context.Context, g *errgroup.Group, addr string, h http.Handl
 	return l.Addr().String(), nil
 }
 
-func writeDemoFiles(dir string) error {
-	return fs.WalkDir(demo.Files, ".", func(path string, d fs.DirEntry, err error) error {
+// writeDemoFiles writes the configuration, the runbooks and the script into a folder,
+// with the addresses of this demo.
+func writeDemoFiles(dir, nodes string) error {
+	_, port, err := net.SplitHostPort(nodes)
+	if err != nil {
+		return err
+	}
+	scripts := filepath.Join(dir, "remedies")
+	here := strings.NewReplacer("/usr/local/lib/tocsin/", scripts+"/", "http://127.0.0.1:9914", "http://"+nodes, "[9914]", "["+port+"]")
+	err = fs.WalkDir(demo.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -164,12 +201,26 @@ func writeDemoFiles(dir string) error {
 		if err != nil {
 			return err
 		}
-		to := filepath.Join(dir, filepath.FromSlash(path))
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
+		if path == "tocsin.yml" {
+			data = []byte(here.Replace(string(data)))
 		}
-		return os.WriteFile(to, data, 0o644)
+		return writeDemoFile(filepath.Join(dir, filepath.FromSlash(path)), data, 0o644)
 	})
+	if err != nil {
+		return err
+	}
+	script, err := shipped.Files.ReadFile("restart-node")
+	if err != nil {
+		return err
+	}
+	return writeDemoFile(filepath.Join(scripts, "restart-node"), script, 0o755)
+}
+
+func writeDemoFile(path string, data []byte, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, mode)
 }
 
 // play runs the scenes one after the other, each until its effect is seen, and
@@ -207,8 +258,8 @@ func (s *stage) play(ctx context.Context, c *demoCmd) error {
 // leave opens an incident for whoever watches.
 func (s *stage) leave(ctx context.Context) error {
 	fmt.Fprintf(s.out, "\nThe script is over, and one more node goes down: that one is yours. Everything keeps running; stop with Ctrl-C.\n")
-	fmt.Fprintf(s.out, "In %s/?channel=incidents click its buttons, tick its steps, type /tocsin help.\n\n", s.slackURL)
-	return yours(ctx, s)
+	fmt.Fprintf(s.out, "In %s/?channel=incidents approve its remedy, click its buttons, tick its steps, type /tocsin help.\n\n", s.slackURL)
+	return s.left(ctx)
 }
 
 func stopAnd(stop func(), g *errgroup.Group) error {
@@ -265,7 +316,7 @@ func (s *stage) follow(ctx context.Context) error {
 }
 
 func (s *stage) print(e *tocsin.Event) {
-	fmt.Fprintf(s.out, "%s     %s  %-16s %s\n", s.clock(), e.Incident, cmp.Or(e.Target, string(e.Kind)), e.Text)
+	fmt.Fprintf(s.out, "%s     %-6s  %-16s %s\n", s.clock(), e.Incident, cmp.Or(e.Target, string(e.Kind)), e.Text)
 }
 
 func (s *stage) clock() string {

@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -14,12 +14,26 @@ import (
 )
 
 type incidentsCmd struct {
-	ID     string `arg:"" optional:"" help:"The incident to show; without it, all live ones are listed."`
-	All    bool   `help:"List the archived ones too."`
-	State  string `help:"List only these: triggered, acknowledged, resolved; several with commas."`
-	Limit  int    `default:"100" help:"The most to list."`
-	Output string `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	ID    string `arg:"" optional:"" help:"The incident to show; without it, all live ones are listed."`
+	All   bool   `help:"List the archived ones too."`
+	State string `help:"List only these: triggered, acknowledged, resolved; several with commas."`
+	Limit int    `default:"100" help:"The most to list."`
+	Watch bool   `help:"List them again whenever something changes, until Ctrl-C."`
+	outputFlag
 	clientFlags
+}
+
+// Help is shown by --help.
+func (incidentsCmd) Help() string {
+	return "Example: tocsin incidents --watch\n\nExample: tocsin incidents k7f3q9"
+}
+
+// Validate refuses what would be left out silently.
+func (c *incidentsCmd) Validate() error {
+	if c.Watch && c.ID != "" {
+		return errors.New("--watch follows the list: leave out the incident, or --watch")
+	}
+	return nil
 }
 
 // Run lists incidents or shows one.
@@ -30,6 +44,9 @@ func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
 	q := client.IncidentQuery{Limit: c.Limit, Archived: c.All}
 	if c.State != "" {
 		q.States = []tocsin.State{tocsin.State(c.State)} // several with commas are the server's to take apart
+	}
+	if c.Watch {
+		return c.watch(ctx, e, q)
 	}
 	list, err := c.client().Incidents(ctx, q)
 	if err != nil {
@@ -42,13 +59,8 @@ func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
 		_, err := fmt.Fprintln(e.out, "no incidents")
 		return err
 	}
-	w := tabwriter.NewWriter(e.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATE\tSEVERITY\tFIRING\tSINCE\tTITLE")
-	for _, inc := range list.Incidents {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d/%d\t%s\t%s\n", inc.ID, stateOf(inc), inc.Severity, inc.Firing, inc.Alerts,
-			ago(inc.OpenedAt), printable(inc.Title))
-	}
-	return w.Flush()
+	writeIncidents(e.out, "", list.Incidents)
+	return nil
 }
 
 func (c *incidentsCmd) show(ctx context.Context, e *env) error {

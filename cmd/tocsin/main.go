@@ -15,6 +15,8 @@ import (
 	_ "time/tzdata" // time zones of schedules and intervals, on machines without zone files
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tocsin-oncall/tocsin/client"
 )
 
 // version is set by the linker.
@@ -58,8 +60,16 @@ type cli struct {
 	Slack        slackCmd        `cmd:"" help:"Make the Slack app's manifest, and check what the app may do."`
 	PagerDuty    pagerdutyCmd    `cmd:"" name:"pagerduty" help:"Check what PagerDuty takes and sends."`
 	Silence      silenceCmd      `cmd:"" help:"List, make and end silences."`
+	Token        tokenCmd        `cmd:"" help:"Make, list and revoke tokens for the API, the terminal and senders of alerts."`
+	Audit        auditCmd        `cmd:"" help:"Show who did what, when and from where; verify that nobody changed it."`
 	Backup       backupCmd       `cmd:"" help:"Write a hot backup of a running server's store to a file."`
 	Restore      restoreCmd      `cmd:"" help:"Put a backup in place as the store of a server that is not running."`
+	Postmortem   postmortemCmd   `cmd:"" help:"Print what happened in an incident, to begin its postmortem with."`
+	Why          whyCmd          `cmd:"" help:"Say why an incident told whom it told, and nobody else."`
+	Insights     insightsCmd     `cmd:"" help:"Say what paging costs, and what it brings."`
+	Now          nowCmd          `cmd:"" help:"Say what needs you now; so does tocsin without a command."`
+	Completion   completionCmd   `cmd:"" help:"Print a script that has a shell complete commands, flags and incidents."`
+	Complete     completeCmd     `cmd:"" hidden:"" help:"Print what a shell may complete to."`
 	Version      versionCmd      `cmd:"" help:"Print the version."`
 }
 
@@ -81,19 +91,14 @@ func (e exitError) Error() string { return e.text }
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	var c cli
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("tocsin"),
-		kong.Description("Incident response and alert router: from Alertmanager to Slack and PagerDuty, nothing lost."),
-		kong.UsageOnError(),
-		kong.Writers(out, errOut),
-		kong.Exit(func(code int) { exited = code }),
-	)
+	parser, err := newParser(&c, out, errOut, func(code int) { exited = code })
 	if err != nil {
 		fmt.Fprintln(errOut, "tocsin:", err)
 		return 2
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+	bare := len(args) == 0
+	if bare {
+		args = []string{"now"}
 	}
 	kctx, err := parser.Parse(args)
 	if exited >= 0 {
@@ -109,6 +114,12 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
+	case bare && errors.Is(err, client.ErrUnreached):
+		if _, perr := parser.Parse([]string{"--help"}); perr != nil && exited < 0 { // --help has ended it
+			return 2
+		}
+		fmt.Fprintf(errOut, "\nWithout a command: what needs you now. But no server answers: %v\n", err)
+		return 1
 	case errors.As(err, &exit):
 		if exit.text != "" {
 			fmt.Fprintln(errOut, exit.text)
@@ -123,12 +134,24 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 }
 
-type versionCmd struct{}
+func newParser(c *cli, out, errOut io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("tocsin"),
+		kong.Description("Incident response and alert router: from Alertmanager to Slack and PagerDuty, nothing lost."),
+		kong.UsageOnError(),
+		kong.Writers(out, errOut),
+		kong.Exit(exit),
+	)
+}
+
+type versionCmd struct{ outputFlag }
+
+// Help is shown by --help.
+func (versionCmd) Help() string { return "Example: tocsin version" }
 
 // Run prints the version.
-func (versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "tocsin", version)
-	return err
+func (c *versionCmd) Run(e *env) error {
+	return c.print(e.out, map[string]string{"version": version}, func(w io.Writer) { fmt.Fprintln(w, "tocsin", version) })
 }
 
 func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {

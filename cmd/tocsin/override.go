@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/client"
 )
 
 type overrideCmd struct {
@@ -26,9 +27,9 @@ type swapCmd struct {
 }
 
 type timeOffCmd struct {
-	List   timeOffListCmd    `cmd:"" help:"List who is away, and when."`
-	Add    timeOffAddCmd     `cmd:"" help:"Take somebody out of all schedules, or one, for a while."`
-	Cancel overrideCancelCmd `cmd:"" help:"End time off."`
+	List   timeOffListCmd   `cmd:"" help:"List who is away, and when."`
+	Add    timeOffAddCmd    `cmd:"" help:"Take somebody out of all schedules, or one, for a while."`
+	Cancel timeOffCancelCmd `cmd:"" help:"End time off."`
 }
 
 // personFlags belong to what is recorded with a name.
@@ -38,7 +39,7 @@ type personFlags struct {
 }
 
 // putOverride makes an override and says what it does.
-func putOverride(ctx context.Context, e *env, c caller, f outputFlag, o tocsin.Override, loc *time.Location) error {
+func putOverride(ctx context.Context, e *env, c *client.Client, f outputFlag, o tocsin.Override, loc *time.Location) error {
 	made, err := c.PutOverride(ctx, o)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func putOverride(ctx context.Context, e *env, c caller, f outputFlag, o tocsin.O
 
 // absences says when whoever an override puts on call has time off: the later of
 // the two wins, and that is this one.
-func absences(ctx context.Context, c caller, o *tocsin.Override, loc *time.Location) []string {
+func absences(ctx context.Context, c *client.Client, o *tocsin.Override, loc *time.Location) []string {
 	if o.Kind == tocsin.OverrideTimeOff {
 		return nil
 	}
@@ -74,7 +75,7 @@ func absences(ctx context.Context, c caller, o *tocsin.Override, loc *time.Locat
 
 // shiftsIn are the shifts in an override's span, as they are with it; nil where
 // they cannot be had, for the override is made all the same.
-func shiftsIn(ctx context.Context, c caller, o *tocsin.Override) []tocsin.Shift {
+func shiftsIn(ctx context.Context, c *client.Client, o *tocsin.Override) []tocsin.Shift {
 	answer, err := c.Shifts(ctx, o.From, o.To, o.Schedule, "")
 	if err != nil {
 		return nil
@@ -268,6 +269,11 @@ func (c *overrideCancelCmd) Run(ctx context.Context, e *env) error {
 	return c.answer(ctx, e, tocsin.OverrideCancel)
 }
 
+type timeOffCancelCmd struct{ overrideCancelCmd }
+
+// Help is shown by --help.
+func (timeOffCancelCmd) Help() string { return "Example: tocsin timeoff cancel m2x8p4" }
+
 type swapAcceptCmd struct{ answerFlags }
 
 // Help is shown by --help.
@@ -349,10 +355,16 @@ func printOverrides(w io.Writer, list []tocsin.Override, loc *time.Location) {
 
 type overrideListCmd struct{ listFlags }
 
+// Help is shown by --help.
+func (overrideListCmd) Help() string { return "Example: tocsin override list --all" }
+
 // Run lists overrides of every kind.
 func (c *overrideListCmd) Run(ctx context.Context, e *env) error { return c.list(ctx, e, "overrides") }
 
 type swapListCmd struct{ listFlags }
+
+// Help is shown by --help.
+func (swapListCmd) Help() string { return "Example: tocsin swap list" }
 
 // Run lists swaps.
 func (c *swapListCmd) Run(ctx context.Context, e *env) error {
@@ -360,6 +372,9 @@ func (c *swapListCmd) Run(ctx context.Context, e *env) error {
 }
 
 type timeOffListCmd struct{ listFlags }
+
+// Help is shown by --help.
+func (timeOffListCmd) Help() string { return "Example: tocsin timeoff list" }
 
 // Run lists time off.
 func (c *timeOffListCmd) Run(ctx context.Context, e *env) error {

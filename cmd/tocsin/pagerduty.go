@@ -20,7 +20,11 @@ type pagerdutyCmd struct {
 type pagerdutyCheckCmd struct {
 	Config string `name:"config.file" default:"tocsin.yml" help:"The configuration file." type:"path"`
 	Send   bool   `help:"Send a test event with each routing key: it is triggered and resolved at once, and may page for a moment."`
+	outputFlag
 }
+
+// Help is shown by --help.
+func (pagerdutyCheckCmd) Help() string { return "Example: tocsin pagerduty check --send" }
 
 // pagerdutyPath is where PagerDuty's webhooks come in.
 const pagerdutyPath = "/webhook/pagerduty"
@@ -31,12 +35,15 @@ func (c *pagerdutyCheckCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return exitError{1, err.Error()}
 	}
-	r := report{out: e.out}
+	r := report{}
 	c.routingKeys(ctx, cfg, &r)
 	if cfg.PagerDuty.APIToken.IsZero() {
 		r.skip("API token", "none is set: notes are not written into PagerDuty, and the webhook subscription cannot be looked at")
 	} else {
 		account(ctx, cfg, &r)
+	}
+	if err := c.print(e.out, map[string]any{"checks": r.checks}, r.write); err != nil {
+		return err
 	}
 	if r.failed > 0 {
 		return exitError{1, fmt.Sprintf("%d of %d do not work", r.failed, r.lines)}
@@ -44,23 +51,37 @@ func (c *pagerdutyCheckCmd) Run(ctx context.Context, e *env) error {
 	return nil
 }
 
-// report prints a line for each thing that was checked.
+// report has a line for each thing that was checked.
 type report struct {
-	out           io.Writer
+	checks        []checked
 	lines, failed int
+}
+
+type checked struct {
+	// Outcome is ok, failed or skipped.
+	Outcome string `json:"outcome"`
+	What    string `json:"what"`
+	Text    string `json:"text"`
 }
 
 func (r *report) line(what string, err error, good string) {
 	r.lines++
 	if err != nil {
 		r.failed++
-		fmt.Fprintf(r.out, "FAIL  %s: %s\n", what, printable(err.Error()))
+		r.checks = append(r.checks, checked{"failed", what, err.Error()})
 		return
 	}
-	fmt.Fprintf(r.out, "ok    %s: %s\n", what, printable(good))
+	r.checks = append(r.checks, checked{"ok", what, good})
 }
 
-func (r *report) skip(what, why string) { fmt.Fprintf(r.out, "-     %s: %s\n", what, why) }
+func (r *report) skip(what, why string) { r.checks = append(r.checks, checked{"skipped", what, why}) }
+
+func (r *report) write(w io.Writer) {
+	marks := map[string]string{"ok": "ok  ", "failed": "FAIL", "skipped": "-   "}
+	for _, c := range r.checks {
+		fmt.Fprintf(w, "%s  %s: %s\n", marks[c.Outcome], c.What, printable(c.Text))
+	}
+}
 
 // keyUse is a routing key and who has it.
 type keyUse struct {

@@ -53,6 +53,9 @@ type remediateListCmd struct {
 	clientFlags
 }
 
+// Help is shown by --help.
+func (remediateListCmd) Help() string { return "Example: tocsin remediate list k7f3q9" }
+
 // Run lists.
 func (c *remediateListCmd) Run(ctx context.Context, e *env) error {
 	list, err := c.client().Remediations(ctx, c.Incident)
@@ -80,6 +83,9 @@ type remediateShowCmd struct {
 	outputFlag
 	clientFlags
 }
+
+// Help is shown by --help.
+func (remediateShowCmd) Help() string { return "Example: tocsin remediate show r5t8n1" }
 
 // Run shows one.
 func (c *remediateShowCmd) Run(ctx context.Context, e *env) error {
@@ -186,6 +192,9 @@ type approveCmd struct {
 	remedyFlags
 }
 
+// Help is shown by --help.
+func (approveCmd) Help() string { return "Example: tocsin remediate approve r5t8n1" }
+
 // Run approves.
 func (c *approveCmd) Run(ctx context.Context, e *env) error {
 	return c.answered(e)(c.client().Approve(ctx, c.ID, cmp.Or(c.By, whoami())))
@@ -195,6 +204,9 @@ type denyCmd struct {
 	ID string `arg:"" help:"The run."`
 	remedyFlags
 }
+
+// Help is shown by --help.
+func (denyCmd) Help() string { return "Example: tocsin remediate deny r5t8n1" }
 
 // Run denies.
 func (c *denyCmd) Run(ctx context.Context, e *env) error {
@@ -214,6 +226,9 @@ type remediateStopCmd struct {
 	Remedy string `arg:"" optional:"" help:"This remedy alone. Default: all of them."`
 	remedyFlags
 }
+
+// Help is shown by --help.
+func (remediateResumeCmd) Help() string { return "Example: tocsin remediate resume restart-node" }
 
 // Help is shown by --help.
 func (remediateStopCmd) Help() string {
@@ -257,7 +272,7 @@ type sandboxReportCmd struct{ outputFlag }
 
 // Help is shown by --help.
 func (sandboxReportCmd) Help() string {
-	return "It is asked of this machine, not of a server: run it where Tocsin runs, as the user that it runs as."
+	return "It is asked of this machine, not of a server: run it where Tocsin runs, as the user that it runs as.\n\nExample: tocsin remediate sandbox"
 }
 
 // Run reports.

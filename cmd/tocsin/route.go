@@ -20,9 +20,12 @@ type routeCmd struct {
 	Verify []string  `name:"verify.receivers" placeholder:"A,B" help:"The receivers that are expected; exit 1 when they differ."`
 	At     time.Time `name:"at" help:"When the alert fires (RFC 3339); for time intervals. Default: now."`
 	Live   bool      `name:"live" help:"Ask the running server for its silences as well."`
-	Output string    `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	outputFlag
 	clientFlags
 }
+
+// Help is shown by --help.
+func (routeCmd) Help() string { return "Example: tocsin route alertname=NodeDown severity=critical" }
 
 type routeAnswer struct {
 	router.Explanation

@@ -11,8 +11,11 @@ import (
 type serveCmd struct {
 	Config string `name:"config.file" default:"tocsin.yml" help:"The configuration file." type:"path"`
 	Level  string `name:"log.level" default:"info" enum:"debug,info,warn,error" help:"What to log: ${enum}."`
-	Format string `name:"log.format" default:"text" enum:"text,json" help:"How to log: ${enum}."`
+	Format string `name:"log.format" default:"table" enum:"table,json" help:"How to log: ${enum}."`
 }
+
+// Help is shown by --help.
+func (serveCmd) Help() string { return "Example: tocsin serve --config.file /etc/tocsin/tocsin.yml" }
 
 // Run serves until it is told to stop. SIGHUP reloads the configuration.
 func (c *serveCmd) Run(ctx context.Context, e *env) error {
@@ -40,6 +43,7 @@ func (c *serveCmd) Run(ctx context.Context, e *env) error {
 			}
 		}
 	}()
+	app.sayWhoMayComeIn()
 	log.Info("tocsin is listening", "version", version, "address", app.Addr())
 	return errors.Join(app.Run(ctx), app.Close())
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,7 +23,13 @@ type silenceAddCmd struct {
 	For      time.Duration `required:"" help:"For how long: 2h."`
 	Comment  string        `required:"" help:"Why."`
 	By       string        `help:"Who silences, where the server has no token to tell it by. Default: your login."`
+	outputFlag
 	clientFlags
+}
+
+// Help is shown by --help.
+func (silenceAddCmd) Help() string {
+	return "Example: tocsin silence add alertname=NodeDown region=~us-.* --for 2h --comment \"the provider works on it\""
 }
 
 // Run makes a silence.
@@ -35,15 +42,17 @@ func (c *silenceAddCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "silence %s until %s\n", out.ID, stamp(out.EndsAt))
-	return err
+	return c.print(e.out, out, func(w io.Writer) { fmt.Fprintf(w, "silence %s until %s\n", out.ID, stamp(out.EndsAt)) })
 }
 
 type silenceListCmd struct {
-	Expired bool   `help:"List the expired ones too."`
-	Output  string `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	Expired bool `help:"List the expired ones too."`
+	outputFlag
 	clientFlags
 }
+
+// Help is shown by --help.
+func (silenceListCmd) Help() string { return "Example: tocsin silence list --expired" }
 
 // Run lists silences.
 func (c *silenceListCmd) Run(ctx context.Context, e *env) error {
@@ -67,14 +76,17 @@ func (c *silenceListCmd) Run(ctx context.Context, e *env) error {
 
 type silenceExpireCmd struct {
 	ID string `arg:"" help:"The silence."`
+	outputFlag
 	clientFlags
 }
+
+// Help is shown by --help.
+func (silenceExpireCmd) Help() string { return "Example: tocsin silence expire s4k9w2" }
 
 // Run ends a silence.
 func (c *silenceExpireCmd) Run(ctx context.Context, e *env) error {
 	if err := c.client().ExpireSilence(ctx, c.ID); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(e.out, "silence %s is over\n", c.ID)
-	return err
+	return c.print(e.out, map[string]string{"id": c.ID, "state": "expired"}, func(w io.Writer) { fmt.Fprintf(w, "silence %s is over\n", c.ID) })
 }

@@ -23,26 +23,33 @@ type slackManifestCmd struct {
 	SocketMode      bool   `help:"Tocsin connects to Slack, which need not reach it. Default where slack.app_token is set and --url is not given."`
 	UserGroups      bool   `help:"Also ask for what user groups that follow who is on call need."`
 	PrivateChannels bool   `help:"Ask for private incident channels instead of public ones."`
+	Graphs          bool   `help:"Ask for what graphs in threads need (prometheus.url)."`
 	Explain         bool   `help:"Print what each scope is for instead."`
 	outputFlag
+}
+
+// Help is shown by --help.
+func (slackManifestCmd) Help() string {
+	return "Example: tocsin slack manifest --url https://tocsin.example.com"
 }
 
 // Run prints.
 func (c *slackManifestCmd) Run(e *env) error {
 	m := slack.Manifest{URL: c.URL, SocketMode: c.SocketMode}
-	private, groups, lookup := c.PrivateChannels, c.UserGroups, true
+	private, groups, lookup, graphs := c.PrivateChannels, c.UserGroups, true, c.Graphs
 	if c.Config != "" {
 		cfg, _, err := config.Load(c.Config)
 		if err != nil {
 			return exitError{1, err.Error()}
 		}
 		private, groups, lookup = private || cfg.Slack.IncidentChannels.Private, groups || followsDuty(cfg), cfg.Slack.Lookup
+		graphs = graphs || cfg.Prometheus.URL != ""
 		m.SocketMode = m.SocketMode || m.URL == "" && !cfg.Slack.AppToken.IsZero()
 		if m.URL == "" {
 			m.URL = cfg.Server.ExternalURL
 		}
 	}
-	m.Features = slackFeatures(lookup, groups, private, m.SocketMode)
+	m.Features = slackFeatures(lookup, groups, private, m.SocketMode, graphs)
 	need := slack.Permissions(m.Features...)
 	if c.Explain {
 		return c.print(e.out, struct {
@@ -77,12 +84,14 @@ func followsDuty(cfg *config.Config) bool {
 	return slices.ContainsFunc(cfg.Schedules, func(s config.Schedule) bool { return s.UserGroup != "" })
 }
 
-func slackFeatures(lookup, groups, private, socketMode bool) []slack.Feature {
+func slackFeatures(lookup, groups, private, socketMode, graphs bool) []slack.Feature {
 	out := []slack.Feature{slack.FeatureMessages, slack.FeatureChannels}
 	if private {
 		out[1] = slack.FeaturePrivateChannels
 	}
-	for f, on := range map[slack.Feature]bool{slack.FeatureLookup: lookup, slack.FeatureUserGroups: groups, slack.FeatureSocketMode: socketMode} {
+	for f, on := range map[slack.Feature]bool{
+		slack.FeatureLookup: lookup, slack.FeatureUserGroups: groups, slack.FeatureSocketMode: socketMode, slack.FeatureGraphs: graphs,
+	} {
 		if on {
 			out = append(out, f)
 		}
@@ -95,6 +104,9 @@ type slackCheckCmd struct {
 	Post   bool   `help:"Post a message into each channel and delete it, and write the members of each user group as they are. Without it nobody sees anything."`
 	outputFlag
 }
+
+// Help is shown by --help.
+func (slackCheckCmd) Help() string { return "Example: tocsin slack check --post" }
 
 // Run checks.
 func (c *slackCheckCmd) Run(ctx context.Context, e *env) error {
@@ -164,7 +176,7 @@ func findingMark(s slack.CheckStatus) string {
 // needs is what the configuration needs of the workspace.
 func (c *slackCheckCmd) needs(cfg *config.Config) slack.CheckConfig {
 	out := slack.CheckConfig{
-		Features: slackFeatures(cfg.Slack.Lookup, followsDuty(cfg), cfg.Slack.IncidentChannels.Private, !cfg.Slack.AppToken.IsZero()),
+		Features: slackFeatures(cfg.Slack.Lookup, followsDuty(cfg), cfg.Slack.IncidentChannels.Private, !cfg.Slack.AppToken.IsZero(), cfg.Prometheus.URL != ""),
 		AppToken: cfg.Slack.AppToken.Reveal(), Post: c.Post,
 	}
 	channels := namedChannels(cfg)
