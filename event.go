@@ -57,6 +57,21 @@ const (
 	// EventChange: somebody changed something, such as a deployment; it is about
 	// no incident.
 	EventChange EventKind = "change"
+	// EventAccess: somebody logged in or out, or a token was made or revoked; it is
+	// about no incident.
+	EventAccess EventKind = "access"
+	// EventSilence: a silence was made, changed or ended; it is about no incident,
+	// as the kinds that follow are.
+	EventSilence EventKind = "silence"
+	// EventOverride: an override, a swap or time off was made, answered or cancelled.
+	EventOverride EventKind = "override"
+	// EventSwitch: the kill switch of remedies was turned.
+	EventSwitch EventKind = "switch"
+	// EventSystem: Tocsin started or stopped, a backup was taken or restored.
+	EventSystem EventKind = "system"
+	// EventLog: the store says what became of the log itself: where its chain
+	// begins, and which events the retention dropped. Nobody else appends it.
+	EventLog EventKind = "log"
 )
 
 // Event is one entry of an incident's timeline, and one message of the event

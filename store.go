@@ -112,6 +112,10 @@ type Filter struct {
 	Notices bool
 	// Limit is the most to return; 0: 100.
 	Limit int
+	// OpenedBefore and BeforeID go on behind an incident that a list ended with: its
+	// OpenedAt and its ID. Zero: from the newest.
+	OpenedBefore time.Time
+	BeforeID     string
 }
 
 // Reader answers questions. What it returns is committed; it is shared: do not

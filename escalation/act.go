@@ -19,6 +19,11 @@ func (d *desk) act(a tocsin.Action) error {
 	if a.ID != "" && slices.Contains(inc.Actions, a.ID) {
 		return nil
 	}
+	if a.If != nil {
+		if err := a.If(inc); err != nil {
+			return err
+		}
+	}
 	if err := d.may(a.Kind); err != nil {
 		return err
 	}

@@ -75,6 +75,7 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 		}
 		gone := retired(all, now)
 		for i := range gone {
+			tx.Append(overridden(&gone[i], nil, "", now))
 			tx.DeleteDocument(kindOverride, gone[i].ID)
 		}
 		if len(all)-len(gone) >= maxOverrides {
@@ -84,6 +85,7 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 			made.ID = seed.ID(n)
 		}
 		rules.tellOfSwap(tx, &made, seed, now)
+		tx.Append(overridden(nil, &made, made.CreatedBy, now))
 		return putOverride(tx, &made)
 	})
 	if err == nil {
@@ -182,10 +184,12 @@ func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsi
 		if err := json.Unmarshal(value, &o); err != nil {
 			return fmt.Errorf("override %s: %w", id, err)
 		}
+		was := o
 		changed, err := rules.answer(&o, by, answer, now)
 		if err != nil || !changed {
 			return err
 		}
+		tx.Append(overridden(&was, &o, by, now))
 		rules.tellOfSwap(tx, &o, seed, now)
 		return putOverride(tx, &o)
 	})

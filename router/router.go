@@ -156,6 +156,7 @@ func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silen
 		if !isNew && !hasSilence(tx, s.ID) {
 			return tocsin.ErrNotFound
 		}
+		tx.Append(silenced(findSilence(tx, s.ID), &s, s.CreatedBy, "made", now))
 		tx.PutSilence(s)
 		return nil
 	})
@@ -176,14 +177,7 @@ func (r *Router) redecideNow(ctx context.Context) {
 	}
 }
 
-func hasSilence(tx tocsin.Tx, id string) bool {
-	for _, s := range tx.Silences() {
-		if s.ID == id {
-			return true
-		}
-	}
-	return false
-}
+func hasSilence(tx tocsin.Tx, id string) bool { return findSilence(tx, id) != nil }
 
 // ExpireSilence ends a silence now. What it held back and still fires pages.
 // Ending one that is over already does nothing.
@@ -194,9 +188,10 @@ func (r *Router) ExpireSilence(ctx context.Context, id, by string) error {
 			if s.ID != id {
 				continue
 			}
-			if now.Before(s.EndsAt) {
+			if was := s; now.Before(s.EndsAt) {
 				s.EndsAt = now
 				s.Comment += " (ended early by " + by + ")"
+				tx.Append(silenced(&was, &s, by, "ended", now))
 				tx.PutSilence(s)
 			}
 			return nil

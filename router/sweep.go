@@ -136,7 +136,13 @@ func (r *Router) sweepSilences(ctx context.Context) error {
 	}
 	for _, s := range all {
 		if now.Sub(s.EndsAt) > keepSilences {
-			if err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error { tx.DeleteSilence(s.ID); return nil }); err != nil {
+			if err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+				if was := findSilence(tx, s.ID); was != nil {
+					tx.Append(silenced(was, nil, "", "dropped: it ended long ago", now))
+					tx.DeleteSilence(s.ID)
+				}
+				return nil
+			}); err != nil {
 				return err
 			}
 		}

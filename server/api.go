@@ -32,25 +32,32 @@ func (s *Server) json(c echo.Context, v any) error {
 // that a misspelt field is not silently ignored. An empty body is fine when
 // optional.
 func (s *Server) bind(c echo.Context, v any, optional bool) error {
-	r := c.Request()
-	if t := r.Header.Get(echo.HeaderContentType); !isJSON(t) {
-		return refuse(http.StatusUnsupportedMediaType, codeMediaType, echo.HeaderContentType, "want application/json")
-	}
-	limit := s.config.Limits.APIBody
-	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
-	switch {
-	case err != nil:
-		return readRefusal(err)
-	case len(body) > limit:
-		c.Response().Header().Set(echo.HeaderConnection, "close")
-		return tooLarge("", "the body is longer than %d bytes", limit)
-	case len(body) == 0 && optional:
-		return nil
+	body, err := s.body(c)
+	if err != nil || len(body) == 0 && optional {
+		return err
 	}
 	if err := jsonv2.Unmarshal(body, v, jsonv2.RejectUnknownMembers(true)); err != nil {
 		return bindRefusal(err)
 	}
 	return nil
+}
+
+// body reads a request's JSON.
+func (s *Server) body(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	if t := r.Header.Get(echo.HeaderContentType); !isJSON(t) {
+		return nil, refuse(http.StatusUnsupportedMediaType, codeMediaType, echo.HeaderContentType, "want application/json")
+	}
+	limit := s.config.Limits.APIBody
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, readRefusal(err)
+	case len(body) > limit:
+		c.Response().Header().Set(echo.HeaderConnection, "close")
+		return nil, tooLarge("", "the body is longer than %d bytes", limit)
+	}
+	return body, nil
 }
 
 func bindRefusal(err error) error {
@@ -138,11 +145,22 @@ func (s *Server) listIncidents(c echo.Context, _ *tocsin.Principal) error {
 	if f.Limit, err = number(c, "limit", listDefault, maxList); err != nil {
 		return err
 	}
-	list, err := s.deps.Reader.List(c.Request().Context(), f)
+	ms, err := matchersOf(c)
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"incidents": orEmpty(list)})
+	if f.OpenedBefore, f.BeforeID, err = parseCursor(c.QueryParam("after")); err != nil {
+		return err
+	}
+	list, next, err := s.list(c.Request().Context(), f, ms)
+	if err != nil {
+		return err
+	}
+	answer := map[string]any{"incidents": orEmpty(list)}
+	if next != "" {
+		answer["next"] = next
+	}
+	return s.json(c, answer)
 }
 
 // orEmpty makes an empty list [] in JSON, not null.
@@ -222,5 +240,6 @@ func (s *Server) getIncident(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
+	c.Response().Header().Set(headerETag, incidentTag(d.Incident))
 	return s.json(c, d)
 }

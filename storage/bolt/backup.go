@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -119,9 +120,20 @@ func verify(path string) error {
 		if err := db.View(complete); err != nil {
 			return err
 		}
-		_, err = load(db, time.Time{})
-		return err
+		if _, err = load(db, time.Time{}); err != nil {
+			return err
+		}
+		return db.View(auditFits)
 	})
+}
+
+// auditFits refuses a file whose audit log does not verify.
+func auditFits(tx *bbolt.Tx) error {
+	report, err := verifyAudit(context.Background(), tx, tocsin.AuditHash{})
+	if err == nil && !report.OK {
+		err = fmt.Errorf("its audit log was tampered with: record %d does not fit: %s (to use it all the same, copy the file)", report.At, report.Problem)
+	}
+	return err
 }
 
 // readOnly runs fn on a file that is opened for reading. Damage that makes bbolt
@@ -136,7 +148,7 @@ func readOnly(path string, fn func(*bbolt.DB) error) (err error) {
 	db, err := bbolt.Open(path, 0, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return fmt.Errorf("%s is a store in use, not a backup: make one with Backup", path)
+		return fmt.Errorf("%s is in use: a running tocsin has it open; ask that one, stop it, or make a backup", path)
 	case err != nil:
 		return explain(path, Options{}, err)
 	}

@@ -99,7 +99,7 @@ func TestRestoreRefuses(t *testing.T) {
 	db, err := bbolt.Open(newer, 0o600, nil)
 	require.NoError(t, err)
 	require.NoError(t, db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("3"))
+		return tx.Bucket([]byte("meta")).Put([]byte("schema"), []byte("4"))
 	}))
 	require.NoError(t, db.Close())
 	ofNewer, err := os.ReadFile(newer)
@@ -120,7 +120,7 @@ func TestRestoreRefuses(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, left, name)
 	}
-	require.ErrorContains(t, bolt.Restore(newer, t.TempDir(), false), "schema 3, this one knows 2")
+	require.ErrorContains(t, bolt.Restore(newer, t.TempDir(), false), "schema 4, this one knows 3")
 	require.ErrorIs(t, bolt.Restore(filepath.Join(t.TempDir(), "none"), t.TempDir(), false), os.ErrNotExist)
 }
 

@@ -152,6 +152,7 @@ func (c *committer) finish() error {
 	}
 	wrote := len(c.batch.writes) > 0
 	if wrote {
+		c.chainEvents()
 		if err := c.persist(); err != nil {
 			return err
 		}
@@ -221,15 +222,15 @@ func (c *committer) decide(r *request, refusal error) {
 		r.err = tocsin.Unavailable(refusal)
 	default:
 		r.refused = false
-		r.err = c.try(r.fn)
+		r.err = c.try(r)
 	}
 }
 
-// try runs fn and, if it succeeds, adds what it did to the batch.
-func (c *committer) try(fn func(tocsin.Tx) error) error {
+// try runs r's function and, if it succeeds, adds what it did to the batch.
+func (c *committer) try(r *request) error {
 	mark := c.enc.mark()
-	c.tx.begin()
-	err := c.guard(func() error { return fn(c.tx) })
+	c.tx.begin(r.ctx)
+	err := c.guard(func() error { return r.fn(c.tx) })
 	if err == nil {
 		err = c.guard(c.tx.finish)
 	}

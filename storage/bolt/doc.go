@@ -34,6 +34,7 @@
 //	orphans        alert's Key (16)               AlertState
 //	orphanbodies   alert's Key (16)               Alert
 //	events         Seq (8)                        prev + Event
+//	               Seq of the one before (8) + 1  hash there + SHA-256 of those that follow
 //	silences       ID                             Silence
 //	purging        incident's key                 lastEvent
 //	documents      kind + 0 (1) + ID              as it was put
@@ -41,5 +42,14 @@
 //
 // New incidents, alerts and events go to the right-most leaves, so a commit
 // touches few pages. An event names the one before it in the same incident, and
-// the incident names its last: a timeline is a walk back along that chain.
+// the incident names its last: a timeline is a walk back along those.
+//
+// # The audit log
+//
+// All events together are the audit log: a chain of hashes runs over them, in the
+// order of Seq (see tocsin.AuditHash; an event's bytes are those on disk). A commit
+// adds one record to the chain, for all events that it writes, and puts it before
+// them in the same bucket: they share pages. When the retention drops events, an event of kind "log" says which, in the same transaction; what is
+// missing otherwise was taken out by somebody else. The chain begins where the
+// first event does that is kept.
 package bolt

@@ -153,7 +153,7 @@ func (m *memory) adopt(entries []*entry) {
 }
 
 // loadRest reads orphans, silences, the keys of archived incidents, the last
-// event's number and the documents.
+// event's number, where the chain stands and the documents.
 func (m *memory) loadRest(tx *bbolt.Tx, now time.Time) error {
 	known := make(interner)
 	for _, r := range recordsOf(tx, bucketOrphans) {
@@ -182,7 +182,7 @@ func (m *memory) loadRest(tx *bbolt.Tx, now time.Time) error {
 		}
 		m.archived[id] = opened
 	}
-	m.seq = bucketEvents.of(tx).Sequence()
+	m.loadChain(tx)
 	// At random, so that a store that is opened again in the same process does
 	// not give a version that the process has seen for something else.
 	return m.loadDocuments(tx, rand.Uint64()>>1) //nolint:gosec // it need not be secret

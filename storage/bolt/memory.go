@@ -63,8 +63,11 @@ type memory struct {
 	// when they were loaded.
 	documents map[string]shelf
 	version   uint64
-	// seq is the last event's.
-	seq uint64
+	// seq is the last event's, and head where the chain stands after it. unchained:
+	// the chain did not reach to the last event when the file was opened.
+	seq       uint64
+	head      tocsin.AuditHash
+	unchained bool
 	// open counts live incidents that are not resolved, without notices; notices
 	// counts the live ones; known and firing count alerts that are not dead.
 	open, notices, known, firing int

@@ -15,7 +15,7 @@ type migration func(*bbolt.Tx) error
 // 0, lifts a file of schema n+1 to n+2. The present schema is one more than
 // their number. A step must work on files as that schema wrote them: it uses
 // bucket names and records of its own, not those of the present code.
-func migrations() []migration { return []migration{addDocuments} }
+func migrations() []migration { return []migration{addDocuments, addChain} }
 
 // addDocuments makes the bucket of documents.
 func addDocuments(tx *bbolt.Tx) error {

@@ -80,6 +80,8 @@ type layer struct {
 	// seq is the last event's; events counts those of this layer.
 	seq    uint64
 	events int
+	// head is where the chain stands after the batch.
+	head tocsin.AuditHash
 	// order is the number of alerts in the layer.
 	order int
 }

@@ -27,6 +27,9 @@ func (m *memory) apply(b *layer) {
 	}
 	maps.Copy(m.documents, b.documents)
 	m.seq = b.seq
+	if b.events > 0 {
+		m.head = b.head
+	}
 }
 
 func (m *memory) applyAlert(id tocsin.Key, s *stagedAlert) {

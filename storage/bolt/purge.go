@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -24,10 +25,11 @@ const (
 // that age that belong to no incident. It returns how many incidents it dropped.
 // It works in small transactions between those of updates. Where there is no
 // room even to delete, it frees the ballast. Below the disk floor it works on.
+// Each transaction that drops events says so in the log, as of now.
 func (s *Store) Purge(ctx context.Context, now time.Time) (int, error) {
 	s.purging.Lock()
 	defer s.purging.Unlock()
-	if err := s.clearPurged(ctx); err != nil || s.opts.Retention == 0 {
+	if err := s.clearPurged(ctx, now); err != nil || s.opts.Retention == 0 {
 		return 0, err
 	}
 	cutoff := now.Add(-s.opts.Retention)
@@ -43,11 +45,47 @@ func (s *Store) Purge(ctx context.Context, now time.Time) (int, error) {
 			return dropped, err
 		}
 		dropped += len(victims)
-		if err := s.clearPurged(ctx); err != nil {
+		if err := s.clearPurged(ctx, now); err != nil {
 			return dropped, err
 		}
 	}
-	return dropped, s.purgeLoose(ctx, cutoff)
+	return dropped, s.purgeLoose(ctx, now, cutoff)
+}
+
+// loss is what a transaction of Purge's has dropped.
+type loss struct {
+	// events are the Seq of those that it deleted; claimed are those that events
+	// of kind EventLog among them said to be gone.
+	events    []uint64
+	claimed   tocsin.SeqRanges
+	incidents int
+}
+
+// drop runs a write transaction in the committer and writes what it has dropped
+// into the log, in the same transaction.
+func (s *Store) drop(ctx context.Context, now time.Time, fn func(*bbolt.Tx) (loss, error)) error {
+	var end logged
+	return s.operate(ctx, func(tx *bbolt.Tx) error {
+		end = logged{s.mem.seq, s.mem.head}
+		l, err := fn(tx)
+		if err != nil || len(l.events) == 0 {
+			return err
+		}
+		gone := rangesOf(l.events)
+		if err := dropLinks(bucketEvents.of(tx)); err != nil {
+			return err
+		}
+		end, err = appendLog(tx, end, now, l.text(), gone.Union(l.claimed))
+		return err
+	}, func() { s.mem.seq, s.mem.head = end.seq, end.head })
+}
+
+func (l *loss) text() string {
+	text := fmt.Sprintf("The retention dropped old events: %d", len(l.events))
+	if l.incidents > 0 {
+		text += fmt.Sprintf(", and all that was left of old incidents: %d", l.incidents)
+	}
+	return text
 }
 
 // operate runs a write transaction of Purge's in the committer.
@@ -122,7 +160,7 @@ func (s *Store) bury(ctx context.Context, victims []record) error {
 }
 
 // clearPurged deletes what belongs to purged incidents, in small transactions.
-func (s *Store) clearPurged(ctx context.Context) error {
+func (s *Store) clearPurged(ctx context.Context, now time.Time) error {
 	for {
 		any := false
 		err := s.view(func(tx *bbolt.Tx) error {
@@ -133,39 +171,39 @@ func (s *Store) clearPurged(ctx context.Context) error {
 		if err != nil || !any {
 			return err
 		}
-		if err := s.operate(ctx, clearSome, func() {}); err != nil {
+		if err := s.drop(ctx, now, clearSome); err != nil {
 			return err
 		}
 	}
 }
 
 // clearSome deletes up to purgeRecords records of purged incidents.
-func clearSome(tx *bbolt.Tx) error {
+func clearSome(tx *bbolt.Tx) (l loss, err error) {
 	purging := bucketPurging.of(tx)
 	for budget := purgeRecords; budget > 0; {
 		k, v := purging.Cursor().First()
 		if k == nil {
-			return nil
+			return l, nil
 		}
 		key := bytes.Clone(k)
 		var r purgeRecord
 		if err := decode("purged incident", key, v, &r); err != nil {
-			return err
+			return l, err
 		}
-		var err error
-		if budget, err = clearIncident(tx, key, &r, budget); err != nil {
-			return err
+		if budget, err = clearIncident(tx, key, &r, budget, &l); err != nil {
+			return l, err
 		}
 		if budget > 0 {
+			l.incidents++
 			err = purging.Delete(key)
 		} else {
 			err = putPurge(purging, key, r)
 		}
 		if err != nil {
-			return err
+			return l, err
 		}
 	}
-	return nil
+	return l, nil
 }
 
 func putPurge(purging *bbolt.Bucket, key []byte, r purgeRecord) error {
@@ -178,7 +216,7 @@ func putPurge(purging *bbolt.Bucket, key []byte, r purgeRecord) error {
 
 // clearIncident deletes the alerts and events of an incident until budget is
 // spent, and returns what is left of it: more than nothing when all are gone.
-func clearIncident(tx *bbolt.Tx, key []byte, r *purgeRecord, budget int) (int, error) {
+func clearIncident(tx *bbolt.Tx, key []byte, r *purgeRecord, budget int, l *loss) (int, error) {
 	for _, b := range []bucketID{bucketStates, bucketBodies} {
 		bucket := b.of(tx)
 		keys := keysOf(bucket, key, budget)
@@ -192,6 +230,9 @@ func clearIncident(tx *bbolt.Tx, key []byte, r *purgeRecord, budget int) (int, e
 		e, err := readEvent(events, r.Last)
 		if err != nil && !errors.Is(err, tocsin.ErrNotFound) {
 			return 0, err
+		}
+		if err == nil {
+			l.events = append(l.events, r.Last)
 		}
 		if err := events.Delete(eventKey(r.Last)); err != nil {
 			return 0, err
@@ -219,42 +260,4 @@ func deleteAll(b *bbolt.Bucket, keys [][]byte) error {
 		}
 	}
 	return nil
-}
-
-// purgeLoose deletes old events of no incident, or of one that is not kept.
-func (s *Store) purgeLoose(ctx context.Context, cutoff time.Time) error {
-	for from, more := uint64(0), true; more; {
-		var keys [][]byte
-		var err error
-		keys, from, more, err = s.looseEvents(ctx, from, cutoff)
-		if err != nil {
-			return err
-		}
-		if len(keys) == 0 {
-			continue
-		}
-		err = s.operate(ctx, func(tx *bbolt.Tx) error { return deleteAll(bucketEvents.of(tx), keys) }, func() {})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// looseEvents returns the keys of the next loose events after from, until it
-// meets one that is younger than cutoff, and where to go on.
-func (s *Store) looseEvents(ctx context.Context, from uint64, cutoff time.Time) (keys [][]byte, next uint64, more bool, err error) {
-	events, err := s.Log(ctx, from, purgeRecords)
-	if err != nil || len(events) == 0 {
-		return nil, 0, false, err
-	}
-	for _, e := range events {
-		if !e.At.Before(cutoff) {
-			return keys, 0, false, nil
-		}
-		if live, _, archived := s.find(e.Incident); live == nil && !archived {
-			keys = append(keys, eventKey(e.Seq))
-		}
-	}
-	return keys, events[len(events)-1].Seq, true, nil
 }

@@ -107,7 +107,7 @@ func (s *Store) List(ctx context.Context, f tocsin.Filter) ([]*tocsin.Incident, 
 	if !f.Archived || len(f.States) > 0 && !slices.Contains(f.States, tocsin.Resolved) {
 		return found, nil
 	}
-	archived, err := s.listArchive(ctx, f.Notices, limit)
+	archived, err := s.listArchive(ctx, f, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,13 @@ func (s *Store) listLive(f tocsin.Filter, limit int) []*tocsin.Incident {
 	s.mem.mu.RLock()
 	defer s.mem.mu.RUnlock()
 	var found []*tocsin.Incident
-	for _, e := range slices.Backward(s.mem.order) {
+	order := s.mem.order
+	if !f.OpenedBefore.IsZero() {
+		before := openedAt(f.OpenedBefore)
+		end, _ := slices.BinarySearchFunc(order, f.BeforeID, func(e *entry, id string) int { return compareOrder(e, before, id) })
+		order = order[:end]
+	}
+	for _, e := range slices.Backward(order) {
 		if len(found) == limit {
 			break
 		}
@@ -132,11 +138,19 @@ func (s *Store) listLive(f tocsin.Filter, limit int) []*tocsin.Incident {
 func isNotice(i *tocsin.Incident) bool { return i.Kind == tocsin.KindNotice }
 
 // listArchive reads the newest archived incidents, or the newest notices. All of them are resolved.
-func (s *Store) listArchive(ctx context.Context, notices bool, limit int) ([]*tocsin.Incident, error) {
+func (s *Store) listArchive(ctx context.Context, f tocsin.Filter, limit int) ([]*tocsin.Incident, error) {
 	var found []*tocsin.Incident
 	err := s.view(func(tx *bbolt.Tx) error {
 		c := bucketArchive.of(tx).Cursor()
-		for k, v := c.Last(); k != nil && len(found) < limit; k, v = c.Prev() {
+		k, v := c.Last()
+		if !f.OpenedBefore.IsZero() {
+			if k, _ = c.Seek(appendIncidentKey(nil, openedAt(f.OpenedBefore), f.BeforeID)); k != nil {
+				k, v = c.Prev()
+			} else {
+				k, v = c.Last()
+			}
+		}
+		for ; k != nil && len(found) < limit; k, v = c.Prev() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -144,7 +158,7 @@ func (s *Store) listArchive(ctx context.Context, notices bool, limit int) ([]*to
 			if err != nil {
 				return err
 			}
-			if isNotice(r.Incident) == notices {
+			if isNotice(r.Incident) == f.Notices {
 				found = append(found, r.Incident)
 			}
 		}

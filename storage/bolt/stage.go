@@ -133,12 +133,22 @@ func (t *tx) homeOf(s *tocsin.AlertState) (held, error) {
 
 // finishEvents numbers the events and chains them to those before.
 func (t *tx) finishEvents() error {
+	if len(t.events) == 0 {
+		return nil
+	}
+	origin := tocsin.OriginOf(t.ctx)
 	for n := range t.events {
 		t.own.seq++
 		t.own.events++
 		e := &t.events[n]
 		e.Seq = t.own.seq
 		canonTime(&e.At)
+		if e.Kind == tocsin.EventLog {
+			return tocsin.Invalid("kind", "events of kind %s are the store's own", e.Kind)
+		}
+		if e.Origin == "" {
+			e.Origin = origin
+		}
 		value, err := t.enc.event(t.chain(e.Incident, e.Seq), e)
 		if err != nil {
 			return fmt.Errorf("event of incident %s: %w", e.Incident, err)

@@ -91,6 +91,9 @@ func start(dir string, db *bbolt.DB, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if mem.unchained {
+		o.Logger.Error("the audit log's chain does not reach to the last event: somebody changed the file; run tocsin audit --verify", "path", db.Path())
+	}
 	_ = s.disk.floor() // makes the ballast
 	o.Logger.Info("store opened", "path", db.Path(), "incidents", len(mem.live), "alerts", mem.known,
 		"archived", len(mem.archived), "seconds", time.Since(began).Seconds())

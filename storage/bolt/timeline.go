@@ -95,6 +95,9 @@ func (s *Store) Log(ctx context.Context, after uint64, limit int) ([]tocsin.Even
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if isLink(k) {
+				continue
+			}
 			var r eventRecord
 			if err := decode("event", k, v, &r); err != nil {
 				return err

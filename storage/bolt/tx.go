@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
@@ -20,6 +21,8 @@ type tx struct {
 	// puts are what was done with alerts, in order; events were appended.
 	puts   []alertPut
 	events []tocsin.Event
+	// ctx is that of the update; it says where the events come from.
+	ctx context.Context
 	// version is the last that was given to documents.
 	version uint64
 	// err is the first thing that went wrong, and fails the update.
@@ -40,7 +43,8 @@ type alertPut struct {
 }
 
 // begin readies t for the next update.
-func (t *tx) begin() {
+func (t *tx) begin(ctx context.Context) {
+	t.ctx = ctx
 	t.own.reset(t.batch.seq)
 	clear(t.puts)
 	clear(t.events)

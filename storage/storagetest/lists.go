@@ -1,12 +1,14 @@
 package storagetest
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/storage"
 )
 
 func listTests() map[string]func(*rig) {
@@ -92,4 +94,17 @@ func ids(incidents []*tocsin.Incident) []string {
 		out = append(out, i.ID)
 	}
 	return out
+}
+
+// pageByPage lists two at a time, each page behind the one before.
+func pageByPage(ctx context.Context, t require.TestingT, store storage.Store, f tocsin.Filter) []string {
+	var all []string
+	for f.Limit = 2; ; {
+		page, err := store.List(ctx, f)
+		require.NoError(t, err)
+		if all = append(all, ids(page)...); len(page) < f.Limit {
+			return all
+		}
+		f.OpenedBefore, f.BeforeID = page[1].OpenedAt, page[1].ID
+	}
 }

@@ -296,6 +296,7 @@ func compareReads(rt *rapid.T, store storage.Store, m *model, v *versions) {
 		listed, err := store.List(ctx, f)
 		require.NoError(rt, err)
 		require.Equal(rt, m.listed(f), ids(listed))
+		require.Equal(rt, m.listed(f), pageByPage(ctx, rt, store, f))
 	}
 	for n := range modelKinds {
 		kind := step{Key: n}.kind()
