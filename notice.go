@@ -16,6 +16,9 @@ type Notice struct {
 	Events []Event
 	// Runbook with its placeholders filled from the first alert, or nil.
 	Runbook *Runbook
+	// Steps are how the runbook's steps stand, those that are gone among them; nil:
+	// that is not known, or there is no runbook.
+	Steps []StepView
 	// URL of the incident's page; empty: none.
 	URL string
 	// Ahead is what happens if nobody answers, the next first.

@@ -15,8 +15,11 @@ type Runbook struct {
 	// Matchers, in Alertmanager's syntax, as the front matter gives them.
 	Matchers []string `json:"matchers,omitempty"`
 	// URL that an alert's runbook_url may name this runbook by.
-	URL      string    `json:"url,omitempty"`
-	Severity string    `json:"severity,omitempty"`
+	URL      string `json:"url,omitempty"`
+	Severity string `json:"severity,omitempty"`
+	// Stale says why this is not what the file says now, but the last version of it
+	// that could be read. Empty: it is what the file says.
+	Stale    string    `json:"stale,omitempty"`
 	Sections []Section `json:"sections,omitempty"`
 	// Steps are all steps of all sections, in order.
 	Steps []Step `json:"steps,omitempty"`

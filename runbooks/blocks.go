@@ -2,7 +2,6 @@ package runbooks
 
 import (
 	"bytes"
-	"regexp"
 	"sort"
 	"strings"
 
@@ -34,7 +33,9 @@ type block struct {
 	items   []item // of a list
 	lang    string // of code
 	code    string // of code
-	rows    []row  // of a table; the first is its header
+	// remediation is the remedy that code stands for.
+	remediation string
+	rows        []row // of a table; the first is its header
 }
 
 type item struct {
@@ -49,10 +50,10 @@ var markdown = goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser()
 
 // hugoRef is Hugo's short code for a link to another page; inside a link's
 // parentheses it would keep markdown from seeing a link.
-var hugoRef = regexp.MustCompile(`\{\{[<%]\s*(?:rel)?ref\s+"([^"\n]{1,300})"\s*[>%]\}\}`)
+var hugoRef = lazy(`\{\{[<%]\s*(?:rel)?ref\s+"([^"\n]{1,300})"\s*[>%]\}\}`)
 
 // reference is a link reference definition on a line of its own.
-var reference = regexp.MustCompile(`(?m)^ {0,3}\[([^\]\n]{1,100})\]:[ \t]+<?([^\s>]{1,500})>?[ \t]*$`)
+var reference = lazy(`(?m)^ {0,3}\[([^\]\n]{1,100})\]:[ \t]+<?([^\s>]{1,500})>?[ \t]*$`)
 
 const maxReferences = 500
 
@@ -62,6 +63,14 @@ type converter struct {
 	lines  []int // offsets at which lines begin
 	first  int   // number of the first line
 	links  []linkAt
+	fences []namedFence
+}
+
+// namedFence is a fence that names a remedy, or tries to.
+type namedFence struct {
+	line        int
+	remediation string
+	wrong       string
 }
 
 // linkAt is a link and the line that it stands on.
@@ -72,11 +81,11 @@ type linkAt struct {
 
 // parseChunks parses chunks into one stream of blocks. References defined in
 // one chunk hold in all.
-func parseChunks(cs []chunk) ([]block, []linkAt) {
+func parseChunks(cs []chunk) (blocks []block, links []linkAt, fences []namedFence) {
 	var refs []parser.Reference
 	if len(cs) > 1 {
 		for _, c := range cs {
-			for _, m := range reference.FindAllSubmatch(c.source, maxReferences-len(refs)) {
+			for _, m := range reference().FindAllSubmatch(c.source, maxReferences-len(refs)) {
 				refs = append(refs, parser.NewReference(m[1], m[2], nil))
 			}
 			if len(refs) >= maxReferences {
@@ -84,8 +93,6 @@ func parseChunks(cs []chunk) ([]block, []linkAt) {
 			}
 		}
 	}
-	var blocks []block
-	var links []linkAt
 	for _, c := range cs {
 		pc := parser.NewContext()
 		for _, r := range refs {
@@ -96,8 +103,9 @@ func parseChunks(cs []chunk) ([]block, []linkAt) {
 		doc := markdown.Parse(text.NewReader(c.source), parser.WithContext(pc))
 		blocks = append(blocks, cv.children(doc)...)
 		links = append(links, cv.links...)
+		fences = append(fences, cv.fences...)
 	}
-	return blocks, links
+	return blocks, links, fences
 }
 
 func (c *converter) indexLines() {
@@ -141,9 +149,8 @@ func (c *converter) children(n ast.Node) []block {
 		case *ast.List:
 			out = append(out, c.list(k))
 		case *ast.FencedCodeBlock:
-			lang := strings.ToLower(strings.TrimLeft(string(k.Language(c.source)), "{."))
-			lang, _, _ = strings.Cut(strings.TrimRight(lang, "}"), "{")
-			out = append(out, block{kind: blockCode, line: c.line(k), lang: lang, code: c.raw(k)})
+			in := c.info(k)
+			out = append(out, block{kind: blockCode, line: c.line(k), lang: in.lang, code: c.raw(k), remediation: in.remediation})
 		case *ast.CodeBlock:
 			out = append(out, block{kind: blockCode, line: c.line(k), code: c.raw(k)})
 		case *east.Table:
@@ -175,6 +182,18 @@ func (c *converter) quoted(q *ast.Blockquote) []block {
 		}
 	}
 	return out
+}
+
+// info reads a fence's info string, and notes what names a remedy.
+func (c *converter) info(k *ast.FencedCodeBlock) info {
+	if k.Info == nil {
+		return info{}
+	}
+	in := readInfo(string(k.Info.Segment.Value(c.source)))
+	if in.remediation != "" || in.wrong != "" {
+		c.fences = append(c.fences, namedFence{c.lineAt(k.Info.Segment.Start), in.remediation, in.wrong})
+	}
+	return in
 }
 
 func (c *converter) raw(n ast.Node) string {
@@ -213,10 +232,10 @@ func (c *converter) table(t *east.Table) block {
 }
 
 var (
-	htmlAnchor = regexp.MustCompile(`<a\s[^>]{0,200}(?:name|id)="([^"]{1,200})"`)
-	htmlSilent = regexp.MustCompile(`(?is)<!--.*?-->|<(script|style)\b.*?</(?:script|style)\s*>|<summary\b.*?</summary\s*>`)
-	htmlBreak  = regexp.MustCompile(`(?i)<br\s*/?>|</(?:p|li|div|tr|h[1-6])\s*>`)
-	htmlTag    = regexp.MustCompile(`(?i)</?(?:a|abbr|b|big|br|center|code|dd|del|details|div|dl|dt|em|font|h[1-6]|hr|i|img|ins|kbd|li|mark|ol|p|picture|pre|s|small|source|span|strong|style|sub|summary|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul|var|video)(?:\s[^<>]*)?/?>`)
+	htmlAnchor = lazy(`<a\s[^>]{0,200}(?:name|id)="([^"]{1,200})"`)
+	htmlSilent = lazy(`(?is)<!--.*?-->|<(script|style)\b.*?</(?:script|style)\s*>|<summary\b.*?</summary\s*>`)
+	htmlBreak  = lazy(`(?i)<br\s*/?>|</(?:p|li|div|tr|h[1-6])\s*>`)
+	htmlTag    = lazy(`(?i)</?(?:a|abbr|b|big|br|center|code|dd|del|details|div|dl|dt|em|font|h[1-6]|hr|i|img|ins|kbd|li|mark|ol|p|picture|pre|s|small|source|span|strong|style|sub|summary|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul|var|video)(?:\s[^<>]*)?/?>`)
 )
 
 // html keeps the words of a block of HTML.
@@ -225,7 +244,7 @@ func (c *converter) html(n *ast.HTMLBlock) inline {
 	if n.HasClosure() {
 		s += "\n" + string(n.ClosureLine.Value(c.source))
 	}
-	s = htmlSilent.ReplaceAllString(s, "")
-	s = htmlBreak.ReplaceAllString(s, "\n")
-	return inline{text: strings.TrimSpace(htmlTag.ReplaceAllString(s, ""))}
+	s = htmlSilent().ReplaceAllString(s, "")
+	s = htmlBreak().ReplaceAllString(s, "\n")
+	return inline{text: strings.TrimSpace(htmlTag().ReplaceAllString(s, ""))}
 }

@@ -3,7 +3,6 @@ package runbooks
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -30,13 +29,13 @@ type chunk struct {
 }
 
 var (
-	atxHeading   = regexp.MustCompile(`^ {0,3}#{1,6}(?:[ \t]|$)`)
-	setextLine   = regexp.MustCompile(`^ {0,3}(?:=+|-+)[ \t]*$`)
-	fenceLine    = regexp.MustCompile("^[ \t]*(?:[-*+>][ \t]+|[0-9]+[.)][ \t]+)*(`{3,}|~{3,})([^\n]*)$")
-	tableDelim   = regexp.MustCompile(`^[-:| \t>]*-[-:| \t>]*$`)
-	blockMarkers = regexp.MustCompile(`^(?:[ \t]*(?:>|[-*+][ \t]|[0-9]{1,9}[.)][ \t]))+`)
-	oneMarker    = regexp.MustCompile(`>|[-*+][ \t]|[0-9]+[.)][ \t]`)
-	headingText  = regexp.MustCompile(`^ {0,3}#{1,6}[ \t].{0,200}`)
+	atxHeading   = lazy(`^ {0,3}#{1,6}(?:[ \t]|$)`)
+	setextLine   = lazy(`^ {0,3}(?:=+|-+)[ \t]*$`)
+	fenceLine    = lazy("^[ \t]*(?:[-*+>][ \t]+|[0-9]+[.)][ \t]+)*(`{3,}|~{3,})([^\n]*)$")
+	tableDelim   = lazy(`^[-:| \t>]*-[-:| \t>]*$`)
+	blockMarkers = lazy(`^(?:[ \t]*(?:>|[-*+][ \t]|[0-9]{1,9}[.)][ \t]))+`)
+	oneMarker    = lazy(`>|[-*+][ \t]|[0-9]+[.)][ \t]`)
+	headingText  = lazy(`^ {0,3}#{1,6}[ \t].{0,200}`)
 )
 
 // chunks splits a file into parts that are safe to parse. A file that is small
@@ -53,7 +52,7 @@ func chunks(file string, source []byte, firstLine int) ([]chunk, []Problem) {
 		code, reason := refusal(s.source)
 		if reason != "" {
 			problems = append(problems, Problem{file, s.line, code, reason})
-			if h := headingText.Find(s.source); h != nil && hostile(h) == nil {
+			if h := headingText().Find(s.source); h != nil && hostile(h) == nil {
 				out = append(out, chunk{line: s.line, source: append(bytes.Clone(h), '\n')})
 			}
 			continue
@@ -113,9 +112,9 @@ func sections(whole chunk) []chunk {
 			}
 		case opensFence(l) != "":
 			fence = opensFence(l)
-		case atxHeading.Match(l):
+		case atxHeading().Match(l):
 			cut(offset, line)
-		case setextLine.Match(l) && prevOffset < offset && !prevBlank:
+		case setextLine().Match(l) && prevOffset < offset && !prevBlank:
 			cut(prevOffset, line-1)
 		}
 		if len(bytes.TrimSpace(l)) == 0 {
@@ -138,7 +137,7 @@ func opensFence(line []byte) string {
 	if !bytes.Contains(line, []byte("```")) && !bytes.Contains(line, []byte("~~~")) {
 		return ""
 	}
-	m := fenceLine.FindSubmatch(line)
+	m := fenceLine().FindSubmatch(line)
 	if m == nil || m[1][0] == '`' && bytes.IndexByte(m[2], '`') >= 0 {
 		return ""
 	}
@@ -165,7 +164,7 @@ func hostile(source []byte) error {
 		if markers(l) > maxMarkers {
 			return fmt.Errorf("line %d of this section nests more than %d lists or quotes: simplify it", line, maxMarkers)
 		}
-		if bytes.IndexByte(l, '|') >= 0 && tableDelim.Match(l) {
+		if bytes.IndexByte(l, '|') >= 0 && tableDelim().Match(l) {
 			columns = max(columns, bytes.Count(l, []byte("|"))+1)
 		}
 		cells += columns
@@ -188,7 +187,7 @@ func markers(l []byte) int {
 	if len(l) <= maxMarkers {
 		return 0
 	}
-	return len(oneMarker.FindAllIndex(blockMarkers.Find(l), maxMarkers+1))
+	return len(oneMarker().FindAllIndex(blockMarkers().Find(l), maxMarkers+1))
 }
 
 func emphasisRuns(l []byte) int {

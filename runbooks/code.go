@@ -1,7 +1,6 @@
 package runbooks
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -81,7 +80,7 @@ func splitShell(code string) []group {
 // compound is by how much a line changes the nesting of compound commands.
 func compound(line string, lx lexed, offset int) int {
 	n := 0
-	for _, w := range shellWord.FindAllStringIndex(line, -1) {
+	for _, w := range shellWord().FindAllStringIndex(line, -1) {
 		if lx.modes[offset+w[0]] != modePlain {
 			continue
 		}
@@ -95,7 +94,7 @@ func compound(line string, lx lexed, offset int) int {
 	return n
 }
 
-var shellWord = regexp.MustCompile(`[^\s;&|()]+`)
+var shellWord = lazy(`[^\s;&|()]+`)
 
 // splitAt begins a part at each line with such a comment that follows a blank
 // line or is the first.
@@ -139,7 +138,7 @@ func (p *parts) flush() {
 	if strings.TrimSpace(g.text) == "" {
 		g.text = ""
 	}
-	if empty.MatchString(g.comment) || strings.HasPrefix(g.comment, "TODO") {
+	if empty().MatchString(g.comment) || strings.HasPrefix(g.comment, "TODO") {
 		g.comment = ""
 	}
 	if g != (group{}) {
@@ -159,7 +158,7 @@ func joinComments(lines []string) string {
 	var b strings.Builder
 	for i, l := range lines {
 		if i == 0 {
-			l = numbering.ReplaceAllString(l, "")
+			l = numbering().ReplaceAllString(l, "")
 		} else if l != "" && (l[0] == '(' || l[0] >= 'a' && l[0] <= 'z') {
 			b.WriteByte(' ')
 		} else {
@@ -217,12 +216,12 @@ func rootPrompt(s string) bool {
 	if first == "" || first[0] < 'a' || first[0] > 'z' {
 		return false
 	}
-	return rest == "" || strings.Contains(s, " -") || strings.ContainsAny(s, "|/") || tool.MatchString(first)
+	return rest == "" || strings.Contains(s, " -") || strings.ContainsAny(s, "|/") || tool().MatchString(first)
 }
 
 // tool matches programs that a responder runs: a code span that begins with one
 // is a command.
-var tool = regexp.MustCompile(`^(?:` +
+var tool = lazy(`^(?:` +
 	`kubectl|oc|docker|docker-compose|podman|crictl|helm|systemctl|journalctl|service|curl|wget|ssh|` +
 	`scp|rsync|aws|gcloud|gsutil|az|doctl|terraform|tofu|ansible|ansible-playbook|vault|consul|nomad|` +
 	`psql|mysql|redis-cli|mongo|mongosh|etcdctl|promtool|amtool|nats|kcat|rabbitmqctl|ps|top|htop|` +
@@ -232,19 +231,19 @@ var tool = regexp.MustCompile(`^(?:` +
 	`openssl|timedatectl|chronyc|ntpq|ceph|istioctl|argocd|flux|cqlsh|nodetool|zpool|zfs|lvs|vgs|pvs|` +
 	`lvextend|resize2fs|xfs_growfs|crontab|logrotate|strace|perf|jstack|jmap|echo|export|cd|rm|cp|mv)$`)
 
-var commandWord = regexp.MustCompile(`^(?:\./|/|~/)?[a-z][\w./+-]*$`)
+var commandWord = lazy(`^(?:\./|/|~/)?[a-z][\w./+-]*$`)
 
 // isCommand reports whether a code span is something to run, and not a name or
 // an expression.
 func isCommand(s string) bool {
 	words := strings.Fields(strings.TrimPrefix(s, "$ "))
-	if len(words) == 0 || !commandWord.MatchString(words[0]) {
+	if len(words) == 0 || !commandWord().MatchString(words[0]) {
 		return false
 	}
 	if len(words) == 1 {
 		return strings.HasPrefix(words[0], "./")
 	}
-	return tool.MatchString(words[0]) || strings.HasPrefix(words[0], "./") ||
+	return tool().MatchString(words[0]) || strings.HasPrefix(words[0], "./") ||
 		slices.ContainsFunc(words[1:], func(w string) bool { return len(w) > 1 && w[0] == '-' && isNameByte(w[len(w)-1]) })
 }
 
@@ -255,7 +254,7 @@ func looksShell(code string) bool {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		return transcript(code) || isCommand(line) || tool.MatchString(line)
+		return transcript(code) || isCommand(line) || tool().MatchString(line)
 	}
 	return false
 }

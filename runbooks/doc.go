@@ -33,6 +33,7 @@ const (
 	CodeFrontMatter = "front-matter"
 	CodeDuplicateID = "duplicate-id"
 	CodeTooMany     = "too-many"
+	CodeRemediation = "remediation"
 )
 
 // Problem is something about a runbook file that a person should mend. It never

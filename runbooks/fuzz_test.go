@@ -64,8 +64,8 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzFill(f *testing.F) {
-	for _, c := range contexts {
-		f.Add("bash", c[0], "'; rm -rf / #")
+	for _, p := range places {
+		f.Add("bash", p.text, "'; rm -rf / #")
 	}
 	f.Add("promql", `up{a="<x>"}`, `"`)
 	f.Add("json", `{"a": "{{ $labels.x }}"}`, "\\")

@@ -182,8 +182,8 @@ func (c *converter) rawHTML(n *ast.RawHTML) string {
 		s := n.Segments.At(i)
 		b.Write(s.Value(c.source))
 	}
-	s := htmlSilent.ReplaceAllString(b.String(), "")
-	return htmlTag.ReplaceAllString(htmlBreak.ReplaceAllString(s, "\n"), "")
+	s := htmlSilent().ReplaceAllString(b.String(), "")
+	return htmlTag().ReplaceAllString(htmlBreak().ReplaceAllString(s, "\n"), "")
 }
 
 func (c *converter) link(out *inline, n ast.Node, label, url string) {

@@ -1,7 +1,6 @@
 package runbooks
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -86,13 +85,13 @@ func (b *builder) areSteps(l block, p place) bool {
 		return true
 	}
 	last := p.cond[strings.LastIndex(" › "+p.cond, " › "):]
-	return p.bold && conditional.MatchString(last) || holdsCommand(l)
+	return p.bold && conditional().MatchString(last) || holdsCommand(l)
 }
 
 func holdsCommand(l block) bool {
 	for _, it := range l.items {
 		for _, blk := range it.blocks {
-			if blk.kind == blockCode && !isProse(blk.lang) || len(inlineCommands(blk.text)) > 0 {
+			if blk.kind == blockCode && (!isProse(blk.lang) || blk.remediation != "") || len(inlineCommands(blk.text)) > 0 {
 				return true
 			}
 		}
@@ -110,7 +109,7 @@ func definitions(l block) bool {
 		t := it.blocks[0].text
 		lead := strings.TrimRight(t.lead, ": ")
 		if t.lead == "" || !strings.HasSuffix(t.lead, ":") || len(it.blocks) > 1 ||
-			imperative.MatchString(lead) || len(inlineCommands(t)) > 0 {
+			imperative().MatchString(lead) || len(inlineCommands(t)) > 0 {
 			return false
 		}
 	}
@@ -137,7 +136,7 @@ func (b *builder) items(l block, p place, depth int) int {
 				nested = append(nested, blk)
 			}
 		}
-		hollow := strings.Trim(s.Text, "-_* ") == "" || empty.MatchString(s.Text) ||
+		hollow := strings.Trim(s.Text, "-_* ") == "" || empty().MatchString(s.Text) ||
 			strings.HasSuffix(s.Text, ":") && len(it.blocks) == 1 && it.blocks[0].text.allBold()
 		if hollow && len(s.Commands) == 0 && len(nested) == 0 {
 			continue
@@ -158,6 +157,10 @@ func (b *builder) items(l block, p place, depth int) int {
 // addCode adds a code block to a step that it belongs to. Its comments stay
 // with its commands.
 func addCode(s *tocsin.Step, blk block) {
+	if blk.remediation != "" {
+		s.Commands = append(s.Commands, remedy(blk))
+		return
+	}
 	if isProse(blk.lang) {
 		s.Text = strings.TrimSpace(s.Text + "\n" + blk.code)
 		return
@@ -180,6 +183,9 @@ func (b *builder) attach(i int, blk block) { addCode(&b.steps[i].Step, blk) }
 // runs reports whether a code block is something to run or apply, rather than
 // something to look at. lead is the text before it.
 func (b *builder) runs(blk block, p place, lead string) bool {
+	if blk.remediation != "" {
+		return true
+	}
 	if blk.code == "" || tellsOnly(p.kind) || p.form || isProse(blk.lang) {
 		return false
 	}
@@ -189,14 +195,18 @@ func (b *builder) runs(blk block, p place, lead string) bool {
 	if looksShell(blk.code) {
 		return true
 	}
-	return takesAction(p.kind) && !exampleWords.MatchString(lead) && !exampleWords.MatchString(p.cond)
+	return takesAction(p.kind) && !exampleWords().MatchString(lead) && !exampleWords().MatchString(p.cond)
 }
 
 // fence builds a code block that stands under a heading: a step, or one for
 // each commented part. The paragraph before it is its text.
 func (b *builder) fence(blk block, lead *inline, p place) {
-	groups := splitCode(blk.lang, blk.code)
 	depth := p.depth
+	if blk.remediation != "" {
+		b.remedy(blk, lead, p)
+		return
+	}
+	groups := splitCode(blk.lang, blk.code)
 	if lead == nil && p.label >= 0 && len(b.steps[p.label].Commands) == 0 && p.label == len(b.steps)-1 &&
 		(p.bold || len(groups) == 1 && groups[0].comment == "") {
 		b.attach(p.label, blk)
@@ -224,6 +234,28 @@ func (b *builder) fence(blk block, lead *inline, p place) {
 	for _, g := range groups {
 		b.add(p, depth, tocsin.Step{Text: g.comment, Commands: command(blk.lang, g.text)})
 	}
+}
+
+// remedy builds a fence that names a remedy: one step, whatever its comments say,
+// since it has one button.
+func (b *builder) remedy(blk block, lead *inline, p place) {
+	if lead == nil && p.label >= 0 && p.label == len(b.steps)-1 {
+		b.attach(p.label, blk)
+		return
+	}
+	s := tocsin.Step{Commands: []tocsin.Command{remedy(blk)}}
+	switch {
+	case lead != nil:
+		s.Text, s.Links = lead.flow(), lead.links
+	case blk.code == "":
+		s.Text = "Run the remedy " + blk.remediation
+	}
+	b.add(p, p.depth, s)
+}
+
+// remedy is the command of a fence that names a remedy.
+func remedy(blk block) tocsin.Command {
+	return tocsin.Command{Lang: blk.lang, Text: blk.code, Remediation: blk.remediation}
 }
 
 func command(lang, text string) []tocsin.Command {
@@ -259,10 +291,10 @@ func writeList(t *strings.Builder, l block, indent string) []tocsin.Link {
 }
 
 var (
-	columnCommand   = regexp.MustCompile(`(?i)^(?:commands?|cmd|run|query|queries|example command|how)$`)
-	columnCondition = regexp.MustCompile(`(?i)^(?:if|when|condition|symptoms?|scenario|cause|possible cause|situation|error|problem|issue|observation)$`)
-	columnAction    = regexp.MustCompile(`(?i)^(?:actions?|steps?|what to do|fix|solution|resolution|mitigation|remedy|response|do)$`)
-	digits          = regexp.MustCompile(`^\d*\.?$`)
+	columnCommand   = lazy(`(?i)^(?:commands?|cmd|run|query|queries|example command|how)$`)
+	columnCondition = lazy(`(?i)^(?:if|when|condition|symptoms?|scenario|cause|possible cause|situation|error|problem|issue|observation)$`)
+	columnAction    = lazy(`(?i)^(?:actions?|steps?|what to do|fix|solution|resolution|mitigation|remedy|response|do)$`)
+	digits          = lazy(`^\d*\.?$`)
 )
 
 // table builds a table: each row a step where its columns say what to do or
@@ -274,7 +306,7 @@ func (b *builder) table(t block, p place) {
 	header := t.rows[0]
 	act := false
 	for _, h := range header {
-		act = act || columnCommand.MatchString(h.text) || columnAction.MatchString(h.text)
+		act = act || columnCommand().MatchString(h.text) || columnAction().MatchString(h.text)
 	}
 	if !act || tellsOnly(p.kind) {
 		var links []tocsin.Link
@@ -309,16 +341,16 @@ func tableStep(header, r row) (s tocsin.Step, cond string) {
 		}
 		s.Links = append(s.Links, c.links...)
 		switch h := header[i].text; {
-		case columnCommand.MatchString(h):
+		case columnCommand().MatchString(h):
 			if len(c.codes) == 0 && text != "-" && text != "—" {
 				s.Commands = append(s.Commands, tocsin.Command{Text: text})
 			}
 			for _, code := range c.codes {
 				s.Commands = append(s.Commands, tocsin.Command{Text: strings.TrimPrefix(code, "$ ")})
 			}
-		case columnCondition.MatchString(h):
+		case columnCondition().MatchString(h):
 			cond = text
-		case !digits.MatchString(text):
+		case !digits().MatchString(text):
 			texts = append(texts, text)
 			s.Commands = append(s.Commands, inlineCommands(c)...)
 		}

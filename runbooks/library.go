@@ -1,16 +1,12 @@
 package runbooks
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+	"time"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
 	"github.com/tocsin-oncall/tocsin"
@@ -28,6 +24,7 @@ type Library struct {
 	docs     []*document
 	versions map[*tocsin.Runbook]string
 	commits  map[string]string // by folder; "" where it is no git checkout
+	problems []Problem
 }
 
 // matched is a runbook that is found by matchers.
@@ -46,89 +43,38 @@ type matched struct {
 // mounts its configuration) and not for folders; names that begin with a dot are
 // passed over. Where two files yield the same ID the first stays.
 func Load(dirs []string) (*Library, []Problem, error) {
+	folders, err := readFolders(dirs, nil, reading{now: time.Now()})
+	if err != nil {
+		return nil, nil, err
+	}
+	lib := newLibrary(folders)
+	return lib, lib.Problems(), nil
+}
+
+// newLibrary makes a library of what was read.
+func newLibrary(folders []*folder) *Library {
 	lib := &Library{commits: map[string]string{}}
-	var problems []Problem
-	for _, dir := range dirs {
-		p, err := lib.loadDir(dir)
-		if err != nil {
-			return nil, problems, fmt.Errorf("runbooks: %w: create the folder, or correct runbooks.dirs", err)
-		}
-		problems = append(problems, p...)
-		lib.commits[dir] = checkedOut(dir)
-	}
-	problems = append(problems, lib.index()...)
-	return lib, problems, nil
-}
-
-func (l *Library) loadDir(dir string) ([]Problem, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	var problems []Problem
-	err = fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil && name == ".":
-			return err
-		case err != nil:
-			problems = append(problems, unreadable(dir, name, err))
-			return nil
-		case name != "." && strings.HasPrefix(path.Base(name), "."):
-			if e.IsDir() {
-				return fs.SkipDir
+	for _, f := range folders {
+		lib.commits[f.dir] = f.commit
+		lib.problems = append(lib.problems, f.problems...)
+		for i := range f.files {
+			lib.problems = append(lib.problems, f.files[i].problems...)
+			if d := f.files[i].doc; d != nil {
+				lib.docs = append(lib.docs, d)
 			}
-			return nil
-		case e.IsDir() || !strings.EqualFold(path.Ext(name), ".md"):
-			return nil
-		case len(l.docs) >= MaxFiles:
-			problems = append(problems, Problem{
-				filepath.Join(dir, name), 0, CodeTooMany,
-				fmt.Sprintf("there are more than %d runbook files: this one and those after it were not read", MaxFiles),
-			})
-			return fs.SkipAll
 		}
-		source, err := readFile(root, name)
-		if err != nil {
-			problems = append(problems, unreadable(dir, name, err))
-			return nil
-		}
-		d := parse(name, source)
-		d.dir = dir
-		for _, p := range d.problems {
-			p.File = filepath.Join(dir, p.File)
-			problems = append(problems, p)
-		}
-		l.docs = append(l.docs, d)
+	}
+	lib.problems = append(lib.problems, lib.index()...)
+	return lib
+}
+
+// Problems returns all that is wrong with the files, as Load does. The slice is the
+// caller's.
+func (l *Library) Problems() []Problem {
+	if l == nil {
 		return nil
-	})
-	return problems, err
-}
-
-func unreadable(dir, name string, err error) Problem {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
 	}
-	return Problem{filepath.Join(dir, name), 0, CodeUnreadable, fmt.Sprintf("cannot be read and was skipped: %v", err)}
-}
-
-// readFile reads a regular file of at most MaxFile bytes; of a larger one it
-// returns one byte more, for parse to refuse. Opening does not block on pipes.
-func readFile(root *os.Root, name string) ([]byte, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	return io.ReadAll(io.LimitReader(f, MaxFile+1))
+	return slices.Clone(l.problems)
 }
 
 // index builds the look-up tables.
@@ -149,7 +95,7 @@ func (l *Library) index() []Problem {
 				continue
 			}
 			l.byID[rb.ID] = rb
-			l.versions[rb] = version(rb, l.commits[d.dir])
+			l.versions[rb] = versionOf(d.hashes[i], l.commits[d.dir])
 			l.runbooks = append(l.runbooks, rb)
 			l.addNames(rb)
 			l.addMatchers(rb)

@@ -68,13 +68,15 @@ func (r Report) Failed() bool {
 
 // Lint checks folders of runbooks, and, where rules names files or folders of
 // Prometheus alerting rules, that each rule has a runbook and each runbook a
-// rule. It reads files only, and never fails: what cannot be read is a finding.
+// rule; and, where remedies is not nil, that each remedy that a fence names is one
+// of them. It reads files only, and never fails: what cannot be read is a finding.
 //
 // Errors are: files and parts that cannot be used, dead relative links, alerts
-// and IDs that two runbooks claim, and rules without any runbook. Warnings are:
+// and IDs that two runbooks claim, remedies that are not declared, and rules
+// without any runbook. Warnings are:
 // runbooks of alerts without steps, alerts that no rule has, rules whose
 // runbook_url leads outside of the folders, and code blocks left open.
-func Lint(dirs []string, rules []string) Report {
+func Lint(dirs, rules, remedies []string) Report {
 	lib, problems, err := Load(dirs)
 	r := Report{Findings: []Finding{}}
 	for _, p := range problems {
@@ -92,6 +94,9 @@ func Lint(dirs []string, rules []string) Report {
 	r.Findings = append(r.Findings, lib.lintFiles()...)
 	r.Findings = append(r.Findings, lib.lintRunbooks(dirOf)...)
 	r.Findings = append(r.Findings, lintLinks(lib.docs)...)
+	if remedies != nil {
+		r.Findings = append(r.Findings, lib.LintRemedies(remedies)...)
+	}
 	if len(rules) > 0 {
 		found, bad := readRules(rules)
 		r.Rules = len(found)

@@ -14,7 +14,7 @@ import (
 
 func TestLint(t *testing.T) {
 	t.Parallel()
-	r := runbooks.Lint([]string{"testdata/lint"}, []string{"testdata/lint/rules.yml"})
+	r := runbooks.Lint([]string{"testdata/lint"}, []string{"testdata/lint/rules.yml"}, nil)
 	type f struct {
 		file  string
 		line  int
@@ -58,7 +58,7 @@ func TestLintClean(t *testing.T) {
 		"rules/a.yml":            "groups:\n- name: a\n  rules:\n  - {alert: nodedown, expr: up}\n  - {alert: Other, expr: up, labels: {severity: critical}}\n",
 		"rules/ignored.txt":      "not rules",
 	})
-	r := runbooks.Lint([]string{filepath.Join(dir, "runbooks")}, []string{filepath.Join(dir, "rules")})
+	r := runbooks.Lint([]string{filepath.Join(dir, "runbooks")}, []string{filepath.Join(dir, "rules")}, nil)
 	assert.Empty(t, r.Findings)
 	assert.NotNil(t, r.Findings)
 	assert.False(t, r.Failed())
@@ -76,7 +76,7 @@ func TestLintWhatCannotBeRead(t *testing.T) {
 		"large.yml": strings.Repeat("#", 9<<20),
 	})
 	at := func(name string) string { return filepath.Join(dir, name) }
-	r := runbooks.Lint([]string{at("rb")}, []string{at("bad.yml"), at("empty.yml"), at("odd.yml"), at("bomb.yml"), at("large.yml"), at("gone.yml")})
+	r := runbooks.Lint([]string{at("rb")}, []string{at("bad.yml"), at("empty.yml"), at("odd.yml"), at("bomb.yml"), at("large.yml"), at("gone.yml")}, nil)
 	var files []string
 	for _, f := range r.Findings {
 		assert.Equal(t, runbooks.LintBadRules, f.Code, f.Text)
@@ -84,7 +84,7 @@ func TestLintWhatCannotBeRead(t *testing.T) {
 	}
 	assert.Equal(t, []string{"bad.yml", "gone.yml", "large.yml"}, files)
 	assert.Positive(t, r.Runbooks)
-	r = runbooks.Lint([]string{at("gone")}, nil)
+	r = runbooks.Lint([]string{at("gone")}, nil, nil)
 	assert.True(t, r.Failed())
 }
 
@@ -93,7 +93,7 @@ func TestLintRealData(t *testing.T) {
 	if _, err := os.Stat(sharedData); err != nil {
 		t.Skip("no shared data beside the checkout: ", err)
 	}
-	r := runbooks.Lint([]string{filepath.Join(sharedData, "runbooks", "bitcell")}, []string{filepath.Join(sharedData, "rules", "bitcell-alerts.yml")})
+	r := runbooks.Lint([]string{filepath.Join(sharedData, "runbooks", "bitcell")}, []string{filepath.Join(sharedData, "rules", "bitcell-alerts.yml")}, nil)
 	counts := map[string]int{}
 	for _, f := range r.Findings {
 		counts[f.Code]++

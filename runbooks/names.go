@@ -2,12 +2,12 @@ package runbooks
 
 import (
 	"encoding/json"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/runbooks/promql"
 )
 
 // names finds the label that a placeholder means.
@@ -42,10 +42,10 @@ func put(m map[string]labelValue, key, value string) {
 }
 
 // labelPhrase reads "value of instance label from alert".
-var labelPhrase = regexp.MustCompile("(?i)^(?:the )?(?:value of )?(?:the )?[`'\"]?([\\p{L}_][\\p{L}\\p{N}_.-]*)[`'\"]? label(?: value)?(?: (?:from|of|in) (?:the )?alert)?$")
+var labelPhrase = lazy("(?i)^(?:the )?(?:value of )?(?:the )?[`'\"]?([\\p{L}_][\\p{L}\\p{N}_.-]*)[`'\"]? label(?: value)?(?: (?:from|of|in) (?:the )?alert)?$")
 
 // ofPhrase reads "name_of_pod", "name of the pod".
-var ofPhrase = regexp.MustCompile(`(?i)^(?:name|id|value)[ _-]of[ _-](?:the[ _-])?(.+)$`)
+var ofPhrase = lazy(`(?i)^(?:name|id|value)[ _-]of[ _-](?:the[ _-])?(.+)$`)
 
 // value returns what a placeholder is to be replaced by, without NUL bytes.
 // before is the command's text in front of it.
@@ -56,10 +56,10 @@ func (n names) value(name, before string) (string, bool) {
 }
 
 func (n names) lookup(name, before string) (string, bool) {
-	if m := labelPhrase.FindStringSubmatch(name); m != nil {
+	if m := labelPhrase().FindStringSubmatch(name); m != nil {
 		name = m[1]
 	}
-	if m := ofPhrase.FindStringSubmatch(name); m != nil {
+	if m := ofPhrase().FindStringSubmatch(name); m != nil {
 		name = m[1]
 	}
 	words := nameWords(name)
@@ -182,7 +182,8 @@ func alias(key string) string {
 
 // inString fills languages whose strings stand in double quotes: inside of
 // them, with the language's escapes. A promql regular expression takes no value
-// with a special character.
+// with a special character; nor does that of
+// label_replace.
 func (f *filler) inString(lang, text string) func(found) (string, outcome) {
 	return func(p found) (string, outcome) {
 		value, ok := f.names.value(p.name, "")
@@ -200,8 +201,14 @@ func (f *filler) inString(lang, text string) func(found) (string, outcome) {
 			}
 			return string(b[1 : len(b)-1]), filled
 		}
-		if strings.HasSuffix(strings.TrimRight(text[:open], " \t\n"), "~") && (!bareWord(value) || strings.ContainsAny(value, "+.")) {
-			return "", unfilled
+		switch promql.PlaceOf(text[:open]) {
+		case promql.Regexp:
+			if !bareWord(value) || strings.ContainsAny(value, "+.") {
+				return "", unfilled
+			}
+		case promql.Replacement:
+			value = strings.ReplaceAll(value, "$", "$$")
+		case promql.Value:
 		}
 		q := strconv.Quote(value)
 		return q[1 : len(q)-1], filled

@@ -94,7 +94,7 @@ func labelLevel(t inline, following []block) int {
 	case ok && plain && (t.allBold() || strings.HasSuffix(lead, ":")):
 		return levelBoldSection
 	case !t.allBold():
-		if conditional.MatchString(lead) && strings.HasSuffix(lead, ":") {
+		if conditional().MatchString(lead) && strings.HasSuffix(lead, ":") {
 			return levelBoldLabel
 		}
 		return 0
@@ -132,12 +132,12 @@ func metaItem(n *node, it item) bool {
 func (n *node) take(label, value string, t inline) bool {
 	label = strings.TrimSpace(strings.TrimRight(label, ": "))
 	value = strings.TrimSpace(value)
-	if len(label) > 30 || !metaLabel.MatchString(label) {
+	if len(label) > 30 || !metaLabel().MatchString(label) {
 		return false
 	}
 	n = n.owner()
 	switch {
-	case alertLabel.MatchString(label):
+	case alertLabel().MatchString(label):
 		if len(t.codes) == 0 && len(t.links) > 0 {
 			return false // where alerts are seen, not which
 		}
@@ -148,12 +148,12 @@ func (n *node) take(label, value string, t inline) bool {
 			}
 		}
 		return len(names) > 0
-	case sevLabel.MatchString(label):
+	case sevLabel().MatchString(label):
 		if v := strings.Trim(value, " ."); v != "" && len(v) <= 40 && !strings.Contains(v, "\n") {
 			n.severity = v
 			return true
 		}
-	case urlLabel.MatchString(label):
+	case urlLabel().MatchString(label):
 		if len(t.links) > 0 {
 			n.url = t.links[0].URL
 			return true
@@ -166,7 +166,7 @@ func (n *node) take(label, value string, t inline) bool {
 // "Overview" or "Alert", but what it belongs to.
 func (n *node) owner() *node {
 	for n.parent != nil {
-		named := alertLabel.MatchString(plainTitle(n.title))
+		named := alertLabel().MatchString(plainTitle(n.title))
 		if n.level < levelBoldSection && !(n.known && n.plain) && !named {
 			return n
 		}
@@ -201,7 +201,7 @@ func tableMeta(n *node, rows []row) []row {
 // NodeDown", "`NodeDown`", "NodeDown".
 func (n *node) nameFromTitle() []string {
 	t := plainTitle(n.title)
-	if label, value, ok := strings.Cut(t, ":"); ok && alertLabel.MatchString(strings.TrimSpace(label)) {
+	if label, value, ok := strings.Cut(t, ":"); ok && alertLabel().MatchString(strings.TrimSpace(label)) {
 		return alertNames(value, n.codes)
 	}
 	if rest, ok := strings.CutPrefix(t, "Alert "); ok {
@@ -210,7 +210,7 @@ func (n *node) nameFromTitle() []string {
 	if len(n.codes) == 1 && n.codes[0] == t {
 		return alertNames(t, n.codes)
 	}
-	if camelCase.MatchString(t) {
+	if camelCase().MatchString(t) {
 		return []string{t}
 	}
 	return nil

@@ -17,6 +17,7 @@ type document struct {
 	runbooks []tocsin.Runbook
 	problems []Problem
 	links    []linkAt
+	fences   []namedFence
 	// anchors are the addresses of the file's headings.
 	anchors map[string]bool
 	// slugs maps a runbook's ID to addresses of its heading within the page.
@@ -24,6 +25,8 @@ type document struct {
 	aliases []string
 	// openFence is the line of a code block that nothing closes, or 0.
 	openFence int
+	// hashes are those of the runbooks' contents, by index.
+	hashes []string
 }
 
 // Parse reads a markdown file. file is its slash-separated path below its
@@ -68,8 +71,13 @@ func parse(file string, source []byte) *document {
 	if at := unclosedFence(body); at > 0 {
 		d.openFence = line + at - 1
 	}
-	blocks, links := parseChunks(cs)
-	d.links, d.aliases = links, f.aliases
+	blocks, links, fences := parseChunks(cs)
+	d.links, d.fences, d.aliases = links, fences, f.aliases
+	for _, f := range fences {
+		if f.wrong != "" {
+			d.problems = append(d.problems, Problem{file, f.line, CodeRemediation, f.wrong})
+		}
+	}
 	d.collectAnchors(blocks, body)
 	root, rest := outline(blocks)
 	if rest > 0 {
@@ -89,7 +97,7 @@ func normalise(source []byte) []byte {
 	source = bytes.ReplaceAll(source, []byte("\r\n"), []byte("\n"))
 	source = bytes.ReplaceAll(source, []byte("\r"), []byte("\n"))
 	source = bytes.ToValidUTF8(source, []byte("\ufffd"))
-	return hugoRef.ReplaceAll(source, []byte("$1"))
+	return hugoRef().ReplaceAll(source, []byte("$1"))
 }
 
 // unclosedFence is the line of a fence at the margin that nothing closes, or 0.
@@ -124,7 +132,7 @@ func (d *document) collectAnchors(blocks []block, body []byte) {
 		}
 		used[s]++
 	}
-	for _, m := range htmlAnchor.FindAllSubmatch(body, 1000) {
+	for _, m := range htmlAnchor().FindAllSubmatch(body, 1000) {
 		d.anchors[strings.ToLower(string(m[1]))] = true
 	}
 }

@@ -2,9 +2,11 @@ package runbooks_test
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,4 +171,54 @@ func TestRealAlertsFindTheirRunbooks(t *testing.T) {
 	rb := lib.Find(&tocsin.Alert{Labels: tocsin.Labels{"alertname": "REGIONdown"}})
 	require.NotNil(t, rb)
 	assert.Equal(t, "bitcell/incident-response#regional-failure", rb.ID)
+}
+
+// How the commands of real runbooks come out for an alert with the labels that its
+// rules and exporters give: nothing is changed without a label, and what is left to
+// fill in is told.
+func TestRealCommandsAreFilledOrMarked(t *testing.T) {
+	t.Parallel()
+	labels := tocsin.Labels{
+		"instance": "bitcell-node-3.eu-west:9090", "node": "node-3", "namespace": "prod", "pod": "api-7f9c-x2", "container": "api", "job": "bitcell-node",
+		"service": "fusion", "deployment": "api", "statefulset": "db", "daemonset": "proxy", "persistentvolumeclaim": "data-0", "cluster": "eu", "region": "eu-west", "severity": "critical",
+	}
+	hostile := tocsin.Labels{}
+	for n := range labels {
+		hostile[n] = "'; rm -rf / #"
+	}
+	var commands, untouched, whole, marked, refused int
+	left := map[string]int{}
+	for name, rbs := range realFiles(t) {
+		for i := range rbs {
+			filled, evil := runbooks.Fill(&rbs[i], labels), runbooks.Fill(&rbs[i], hostile)
+			for s := range filled.Steps {
+				for c := range filled.Steps[s].Commands {
+					was, got, bad := rbs[i].Steps[s].Commands[c], filled.Steps[s].Commands[c], evil.Steps[s].Commands[c]
+					commands++
+					switch {
+					case len(got.Unfilled) > 0:
+						marked++
+					case got.Text != was.Text:
+						whole++
+					default:
+						untouched++
+					}
+					for _, u := range got.Unfilled {
+						left[u]++
+						assert.Contains(t, got.Text, u, "%s: what is told to be left is left", name)
+					}
+					if bad.Text == was.Text && got.Text != was.Text {
+						refused++
+						assert.NotEmpty(t, bad.Unfilled, "%s: %s", name, was.Text)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d commands: %d have nothing to fill in, %d are filled, %d are marked; of the filled %d take no special character", commands, untouched, whole, marked, refused)
+	for _, u := range slices.Sorted(maps.Keys(left)) {
+		t.Logf("%4d %s", left[u], u)
+	}
+	assert.Greater(t, whole, 20)
+	assert.Greater(t, untouched, commands/2)
 }

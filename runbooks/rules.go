@@ -30,12 +30,15 @@ type rule struct {
 }
 
 // readRules reads Prometheus rule files, PrometheusRule objects of Kubernetes,
-// and folders of either (*.yml, *.yaml).
+// folders of either (*.yml, *.yaml), and patterns of files.
 func readRules(paths []string) (rules []rule, findings []Finding) {
 	var files []string
 	for _, p := range paths {
 		info, err := os.Stat(p)
+		matching, _ := filepath.Glob(p)
 		switch {
+		case err != nil && len(matching) > 0:
+			files = append(files, matching...)
 		case err != nil:
 			findings = append(findings, Finding{p, 0, LevelError, LintBadRules, fmt.Sprintf("cannot be read: %v", errors.Unwrap(err))})
 		case info.IsDir():

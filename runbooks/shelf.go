@@ -3,14 +3,17 @@ package runbooks
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
 
-// Shelf holds the present Library and swaps it on Reload. Reading never waits.
+// Shelf holds the present Library and swaps it on Reload, or when a Watch sees that
+// the files have changed. Reading never waits, and sees one Library or the other.
 // The zero Shelf is empty. It is safe for concurrent use.
 type Shelf struct {
-	reload  sync.Mutex
+	mu      sync.Mutex // guards folders
+	folders []*folder
 	library atomic.Pointer[Library]
 }
 
@@ -23,16 +26,32 @@ func NewShelf(dirs []string) (*Shelf, []Problem, error) {
 }
 
 // Reload reads the folders and takes the result in place of the present Library.
-// On an error the present one stays.
+// On an error the present one stays. A file that cannot be used any more keeps its
+// last good version, whose runbooks are marked as tocsin.Runbook.Stale; one that was
+// removed is gone.
 func (s *Shelf) Reload(dirs []string) ([]Problem, error) {
-	s.reload.Lock()
-	defer s.reload.Unlock()
-	lib, problems, err := Load(dirs)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	folders, err := readFolders(dirs, s.folders, reading{now: time.Now(), all: true})
 	if err != nil {
-		return problems, err
+		return nil, err
 	}
+	return s.put(folders).Problems(), nil
+}
+
+// put takes what was read. s.mu is held.
+func (s *Shelf) put(folders []*folder) *Library {
+	lib := newLibrary(folders)
+	s.folders = folders
 	s.library.Store(lib)
-	return problems, nil
+	return lib
+}
+
+// present is what was read last.
+func (s *Shelf) present() []*folder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.folders
 }
 
 // Library returns the present Library, or nil.

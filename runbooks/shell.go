@@ -28,6 +28,17 @@ type lexed struct {
 	// ok is false where quotes or substitutions do not close: then the modes
 	// are not to be trusted.
 	ok bool
+	// doubt is true where shells, or this reading, may differ in where something
+	// ends: then the modes are not to be trusted with special characters.
+	doubt bool
+	// heres are the bodies of here-documents, in order.
+	heres []hereBody
+}
+
+// hereBody is where a here-document's lines stand, and the line that ends it.
+type hereBody struct {
+	start, end int
+	delimiter  string
 }
 
 const maxShellDepth = 100
@@ -105,6 +116,8 @@ func (l *lexer) plain() {
 		l.backtick()
 	case c == '$':
 		l.dollar()
+	case l.has("(("):
+		l.arithmetic(2)
 	case c == '(':
 		l.eat(1, modePlain)
 		l.push('(')
@@ -149,7 +162,7 @@ func (l *lexer) double() {
 
 // wordStart reports whether a word may begin at the current byte.
 func (l *lexer) wordStart() bool {
-	return l.i == 0 || strings.IndexByte(" \t\n;|&()", l.src[l.i-1]) >= 0
+	return l.i == 0 || strings.IndexByte(" \t\n;|&()", l.src[l.i-1]) >= 0 && l.out.modes[l.i-1] != modeSkip
 }
 
 // until passes a quoted string whose quotes it stands on.
@@ -181,7 +194,39 @@ func (l *lexer) escaped(open int, end string, m mode) {
 	l.eat(len(end), modeNone)
 }
 
-func (l *lexer) backtick() { l.escaped(1, "`", modeBare) }
+// backtick passes a substitution in backticks. Shells differ where a quote within
+// is left open.
+func (l *lexer) backtick() {
+	start := l.i
+	l.escaped(1, "`", modeBare)
+	for _, quote := range []string{"'", `"`} {
+		if strings.Count(l.src[start:l.i], quote)%2 > 0 {
+			l.out.doubt = true
+		}
+	}
+}
+
+// arithmetic passes "$((…))", or "((…))", whose parentheses are counted.
+func (l *lexer) arithmetic(open int) {
+	l.eat(open, modeNone)
+	for depth := 2; l.i < len(l.src); {
+		switch c := l.src[l.i]; c {
+		case '\\':
+			l.eat(1, modeNone)
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '\'', '"', '`', '#':
+			l.out.doubt = true
+		}
+		l.eat(1, modeNone)
+		if depth == 0 {
+			return
+		}
+	}
+	l.out.ok = false
+}
 
 func (l *lexer) dollar() {
 	m := modePlain
@@ -190,12 +235,18 @@ func (l *lexer) dollar() {
 	}
 	switch {
 	case l.has("$(("):
-		l.escaped(3, "))", modeNone)
+		l.arithmetic(3)
+	case l.has("$["): // bash's old arithmetic
+		l.escaped(2, "]", modeNone)
 	case l.has("$("):
 		l.eat(2, m)
 		l.push('(')
 	case l.has("$'") && m == modePlain:
+		start := l.i
 		l.escaped(2, "'", modeNone)
+		if strings.Contains(l.src[start:l.i], `\'`) {
+			l.out.doubt = true // dash does not know this quote
+		}
 	case l.has("$$"):
 		l.eat(2, modeSkip)
 	case l.has("${"):
@@ -227,13 +278,16 @@ func isNameByte(c byte) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// param passes "${NAME:-…}", braces counted.
+// param passes "${NAME:-…}", braces counted. Quotes and substitutions within may
+// hide a brace.
 func (l *lexer) param() {
 	depth := 0
 	for l.i < len(l.src) {
 		switch l.src[l.i] {
 		case '\\':
 			l.eat(1, modeNone)
+		case '\'', '"', '`', '(':
+			l.out.doubt = true
 		case '{':
 			depth++
 		case '}':
@@ -258,9 +312,18 @@ func (l *lexer) hereStart() {
 	for l.has(" ") || l.has("\t") {
 		l.eat(1, modeNone)
 	}
-	from := l.i
-	for l.i < len(l.src) && strings.IndexByte(" \t\n;|&<>()", l.src[l.i]) < 0 {
+	from, quote := l.i, byte(0)
+	for l.i < len(l.src) && (quote != 0 && l.src[l.i] != '\n' || strings.IndexByte(" \t\n;|&<>()", l.src[l.i]) < 0) {
+		switch c := l.src[l.i]; {
+		case c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		}
 		l.eat(1, modeNone)
+	}
+	if strings.ContainsAny(l.src[from:l.i], "$`") {
+		l.out.doubt = true
 	}
 	h.end = strings.NewReplacer(`'`, "", `"`, "", `\`, "").Replace(l.src[from:l.i])
 	if h.end == "" {
@@ -273,6 +336,7 @@ func (l *lexer) hereStart() {
 func (l *lexer) hereBodies() {
 	for len(l.heres) > 0 {
 		h := l.heres[0]
+		start := l.i
 		for {
 			if l.i >= len(l.src) {
 				l.out.ok = false
@@ -288,6 +352,7 @@ func (l *lexer) hereBodies() {
 			}
 			done := word == h.end
 			if done {
+				l.out.heres = append(l.out.heres, hereBody{start, l.i, h.end})
 				l.eat(len(line), modeNone)
 				l.eat(1, modePlain)
 				break

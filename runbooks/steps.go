@@ -94,10 +94,10 @@ func (b *builder) node(n *node, p place) {
 	switch {
 	case known && (!p.bold || plain):
 		p.kind = kind
-	case notASection.MatchString(words):
+	case notASection().MatchString(words):
 		p.kind = tocsin.SectionOther
 	}
-	p.form = p.form || templates.MatchString(words)
+	p.form = p.form || templates().MatchString(words)
 	if n.level < levelBoldLabel {
 		p.section = b.open(p.kind, title, known)
 	}
@@ -171,7 +171,7 @@ func (b *builder) blocks(blocks []block, p place) []para {
 		last = -1
 		switch blk.kind {
 		case blockPara:
-			if empty.MatchString(blk.text.flow()) {
+			if empty().MatchString(blk.text.flow()) {
 				continue
 			}
 			if i+1 < len(blocks) && blocks[i+1].kind == blockCode && b.runs(blocks[i+1], p, blk.text.text) {

@@ -81,7 +81,7 @@ func fileAlerts(file string, top *node) []string {
 	if isIndex(stem) {
 		return nil
 	}
-	if camelCase.MatchString(stem) {
+	if camelCase().MatchString(stem) {
 		return []string{stem}
 	}
 	return top.nameFromTitle()
@@ -95,7 +95,7 @@ func wordAlerts(file string, top *node) []string {
 	switch {
 	case words == "" || words != normalWords(stem) || isIndex(stem) || len(top.kinds()) == 0:
 		return nil
-	case identifier.MatchString(title):
+	case identifier().MatchString(title):
 		return []string{title}
 	}
 	return []string{joinCamel(title)}

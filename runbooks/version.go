@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 
@@ -45,7 +44,7 @@ func contentHash(rb *tocsin.Runbook) string {
 		return ""
 	}
 	c := *rb
-	c.Line = 0
+	c.Line, c.Stale = 0, ""
 	b, err := json.Marshal(c)
 	if err != nil {
 		return ""
@@ -54,13 +53,12 @@ func contentHash(rb *tocsin.Runbook) string {
 	return hex.EncodeToString(sum[:])[:hashLength]
 }
 
-// version makes the version of a runbook of a folder whose commit is known.
-func version(rb *tocsin.Runbook, commit string) string {
-	v := contentHash(rb)
-	if v == "" || commit == "" {
-		return v
+// versionOf makes a version of a hash and a commit.
+func versionOf(hash, commit string) string {
+	if hash == "" || commit == "" {
+		return hash
 	}
-	return v + "@" + commit[:commitLength]
+	return hash + "@" + commit[:commitLength]
 }
 
 // content is the hash of a version.
@@ -80,7 +78,7 @@ const (
 
 // An object's name in hexadecimal digits: SHA-1, or SHA-256
 // (https://git-scm.com/docs/hash-function-transition).
-var objectName = regexp.MustCompile(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
+var objectName = lazy(`^(?:[0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // checkedOut is the commit that is checked out where a folder is, or "" where it is
 // in no git checkout or the commit cannot be told. It reads a few small files and
@@ -142,7 +140,7 @@ func headOf(git string) string {
 	}
 	line := firstLine(filepath.Join(git, "HEAD"))
 	for range maxSymbolic {
-		if objectName.MatchString(line) {
+		if objectName().MatchString(line) {
 			return line
 		}
 		ref, ok := strings.CutPrefix(line, "ref: ")

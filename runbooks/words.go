@@ -13,37 +13,37 @@ import (
 // "Post-Recovery Activities" follow-up.
 var kindWords = []struct {
 	kind  tocsin.SectionKind
-	words *regexp.Regexp
+	words func() *regexp.Regexp
 }{
-	{tocsin.SectionDiagnosis, regexp.MustCompile(`\b(?:(?:incident|alert|problem) verification|verify (?:the )?(?:incident|alert|problem|issue))\b`)},
-	{tocsin.SectionFollowUp, regexp.MustCompile(`\b(?:follow ?ups?|verif(?:y|ying|ication)|validat\w*|post ?(?:incident|mortem|recovery|resolution|deployment|fix|action|event)s?|postmortem|after (?:the )?(?:incident|resolution|recovery|fix)|clean ?up|lessons(?: learned)?|next steps|action items|confirm(?:ation)?)\b`)},
-	{tocsin.SectionEscalation, regexp.MustCompile(`\b(?:escalat\w*|contacts?|who to (?:call|contact|page|ask)|getting help|support)\b`)},
-	{tocsin.SectionMitigation, regexp.MustCompile(`\b(?:solutions?|workarounds?|mitigat\w*|remediat\w*|contain(?:ment)?|quick fix(?:es)?|(?:immediate|first|short term|emergency) (?:actions?|response|steps?))\b`)},
-	{tocsin.SectionDiagnosis, regexp.MustCompile(`\b(?:diagnos\w*|troubleshoot\w*|investigat\w*|triage|debug\w*|assessment|analysis|checks?|what to check|identification)\b`)},
-	{tocsin.SectionResolution, regexp.MustCompile(`\b(?:resol(?:ution|ve|ving)|recover\w*|restor\w*|fix(?:es|ing)?|repair)\b`)},
-	{tocsin.SectionMitigation, regexp.MustCompile(`\b(?:actions?|what to do|runbook|playbook|procedures?|response|steps(?: to take)?|how to respond)\b`)},
-	{tocsin.SectionImpact, regexp.MustCompile(`\b(?:impacts?|consequences?|blast radius)\b`)},
-	{tocsin.SectionMeaning, regexp.MustCompile(`\b(?:meaning|descriptions?|overview|symptoms?|summary|background|context|about|what (?:it|this) means|what(?: i)?s happening|causes?|definition|details|triggers?|scope|introduction|purpose)\b`)},
+	{tocsin.SectionDiagnosis, lazy(`\b(?:(?:incident|alert|problem) verification|verify (?:the )?(?:incident|alert|problem|issue))\b`)},
+	{tocsin.SectionFollowUp, lazy(`\b(?:follow ?ups?|verif(?:y|ying|ication)|validat\w*|post ?(?:incident|mortem|recovery|resolution|deployment|fix|action|event)s?|postmortem|after (?:the )?(?:incident|resolution|recovery|fix)|clean ?up|lessons(?: learned)?|next steps|action items|confirm(?:ation)?)\b`)},
+	{tocsin.SectionEscalation, lazy(`\b(?:escalat\w*|contacts?|who to (?:call|contact|page|ask)|getting help|support)\b`)},
+	{tocsin.SectionMitigation, lazy(`\b(?:solutions?|workarounds?|mitigat\w*|remediat\w*|contain(?:ment)?|quick fix(?:es)?|(?:immediate|first|short term|emergency) (?:actions?|response|steps?))\b`)},
+	{tocsin.SectionDiagnosis, lazy(`\b(?:diagnos\w*|troubleshoot\w*|investigat\w*|triage|debug\w*|assessment|analysis|checks?|what to check|identification)\b`)},
+	{tocsin.SectionResolution, lazy(`\b(?:resol(?:ution|ve|ving)|recover\w*|restor\w*|fix(?:es|ing)?|repair)\b`)},
+	{tocsin.SectionMitigation, lazy(`\b(?:actions?|what to do|runbook|playbook|procedures?|response|steps(?: to take)?|how to respond)\b`)},
+	{tocsin.SectionImpact, lazy(`\b(?:impacts?|consequences?|blast radius)\b`)},
+	{tocsin.SectionMeaning, lazy(`\b(?:meaning|descriptions?|overview|symptoms?|summary|background|context|about|what (?:it|this) means|what(?: i)?s happening|causes?|definition|details|triggers?|scope|introduction|purpose)\b`)},
 }
 
 var (
-	notASection  = regexp.MustCompile(`\b(?:objectives?|teams?|templates?|responsibilit(?:y|ies)|schedules?|policy|policies|rotation|levels|automated)\b`)
-	templates    = regexp.MustCompile(`\btemplates?\b`)
-	collective   = regexp.MustCompile(`(?i)\b(?:procedures?|steps|actions|process|options|checklist|plan|guide)$`)
-	genericWords = regexp.MustCompile(`\b(?:the|and|or|of|for|a|an|to|how|in|on|this|phase|plan|process|common|general|possible|potential|initial|recommended|suggested|alert|incident|items?|guide|section|notes?|users?|business|root|likely|quick|first|long|short|term|steps?|commands?|further|more|manual|system|basic|it|you|we|do|should|must|with|who|what)\b`)
-	numbering    = regexp.MustCompile(`^(?:\(?\d{1,3}(?:\.\d{1,3})*[.):]\s*|\d{1,3}(?:\.\d{1,3})+\s+|[A-Za-z][.)]\s+)`)
-	stepNumber   = regexp.MustCompile(`(?i)^step\s+(?:\d{1,3}|one|two|three|four|five|six|seven|eight|nine|ten)\b\s*[:.)–—-]*\s*`)
-	conditional  = regexp.MustCompile(`(?i)^(?:if|when|whenever|in case|in the case|for|on|option|scenario|case|otherwise|else|unless|alternative(?:ly)?|while|during)\b`)
-	imperative   = regexp.MustCompile(`(?i)^(?:acknowledge|apply|ask|assess|block|call|check|clear|collect|configure|confirm|cordon|create|decrease|delete|deploy|disable|drain|edit|enable|ensure|evict|fail ?over|find|force|free|gather|identify|import|increase|inspect|install|isolate|kill|locate|look|make sure|migrate|move|notify|page|patch|pause|preserve|purge|query|reboot|recreate|redeploy|reduce|reload|remove|replace|resize|restart|restore|resume|retry|revert|review|roll ?back|rotate|run|scale|search|send|shut ?down|start|stop|switch|terminate|throttle|uncordon|unlock|update|upgrade|validate|verify|wait|wipe)\b`)
-	exampleWords = regexp.MustCompile(`(?i)\b(?:examples?|e\.g\.|template|sample|output|looks? like)\b`)
-	empty        = regexp.MustCompile(`(?i)^(?:todo|tbd|tba|to be (?:added|done|defined|written)|n/?a|none|coming soon|\.+|-+)[.! ]*$`)
+	notASection  = lazy(`\b(?:objectives?|teams?|templates?|responsibilit(?:y|ies)|schedules?|policy|policies|rotation|levels|automated)\b`)
+	templates    = lazy(`\btemplates?\b`)
+	collective   = lazy(`(?i)\b(?:procedures?|steps|actions|process|options|checklist|plan|guide)$`)
+	genericWords = lazy(`\b(?:the|and|or|of|for|a|an|to|how|in|on|this|phase|plan|process|common|general|possible|potential|initial|recommended|suggested|alert|incident|items?|guide|section|notes?|users?|business|root|likely|quick|first|long|short|term|steps?|commands?|further|more|manual|system|basic|it|you|we|do|should|must|with|who|what)\b`)
+	numbering    = lazy(`^(?:\(?\d{1,3}(?:\.\d{1,3})*[.):]\s*|\d{1,3}(?:\.\d{1,3})+\s+|[A-Za-z][.)]\s+)`)
+	stepNumber   = lazy(`(?i)^step\s+(?:\d{1,3}|one|two|three|four|five|six|seven|eight|nine|ten)\b\s*[:.)–—-]*\s*`)
+	conditional  = lazy(`(?i)^(?:if|when|whenever|in case|in the case|for|on|option|scenario|case|otherwise|else|unless|alternative(?:ly)?|while|during)\b`)
+	imperative   = lazy(`(?i)^(?:acknowledge|apply|ask|assess|block|call|check|clear|collect|configure|confirm|cordon|create|decrease|delete|deploy|disable|drain|edit|enable|ensure|evict|fail ?over|find|force|free|gather|identify|import|increase|inspect|install|isolate|kill|locate|look|make sure|migrate|move|notify|page|patch|pause|preserve|purge|query|reboot|recreate|redeploy|reduce|reload|remove|replace|resize|restart|restore|resume|retry|revert|review|roll ?back|rotate|run|scale|search|send|shut ?down|start|stop|switch|terminate|throttle|uncordon|unlock|update|upgrade|validate|verify|wait|wipe)\b`)
+	exampleWords = lazy(`(?i)\b(?:examples?|e\.g\.|template|sample|output|looks? like)\b`)
+	empty        = lazy(`(?i)^(?:todo|tbd|tba|to be (?:added|done|defined|written)|n/?a|none|coming soon|\.+|-+)[.! ]*$`)
 )
 
 // plainTitle is a heading's text without numbering and final colon.
 func plainTitle(s string) string {
 	s = strings.TrimSpace(flow(s))
 	s = strings.TrimSpace(strings.TrimRight(s, ": "))
-	return strings.TrimSpace(numbering.ReplaceAllString(s, ""))
+	return strings.TrimSpace(numbering().ReplaceAllString(s, ""))
 }
 
 // normalWords lower-cases a title and leaves letters, digits and single spaces.
@@ -58,18 +58,18 @@ func normalWords(s string) string {
 // Recovery".
 func classify(title string) (kind tocsin.SectionKind, plain, ok bool) {
 	w := normalWords(plainTitle(title))
-	if w == "" || strings.Count(w, " ") > 8 || notASection.MatchString(w) {
+	if w == "" || strings.Count(w, " ") > 8 || notASection().MatchString(w) {
 		return tocsin.SectionOther, false, false
 	}
 	for _, k := range kindWords {
-		if !k.words.MatchString(w) {
+		if !k.words().MatchString(w) {
 			continue
 		}
 		left := w
 		for _, o := range kindWords {
-			left = o.words.ReplaceAllString(left, " ")
+			left = o.words().ReplaceAllString(left, " ")
 		}
-		return k.kind, strings.TrimSpace(genericWords.ReplaceAllString(left, "")) == "", true
+		return k.kind, strings.TrimSpace(genericWords().ReplaceAllString(left, "")) == "", true
 	}
 	return tocsin.SectionOther, false, false
 }
@@ -79,11 +79,11 @@ func classify(title string) (kind tocsin.SectionKind, plain, ok bool) {
 // former.
 func stepTitle(title string) (text string, numbered, ok bool) {
 	t := strings.TrimSpace(strings.TrimRight(flow(title), ": "))
-	if m := stepNumber.FindString(t); m != "" {
+	if m := stepNumber().FindString(t); m != "" {
 		return t[len(m):], true, true
 	}
 	t = plainTitle(t)
-	if strings.Contains(t, " ") && imperative.MatchString(t) && !collective.MatchString(t) {
+	if strings.Contains(t, " ") && imperative().MatchString(t) && !collective().MatchString(t) {
 		return t, false, true
 	}
 	return "", false, false
@@ -105,13 +105,13 @@ func tellsOnly(k tocsin.SectionKind) bool {
 }
 
 var (
-	identifier = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_:]*$`)
-	camelCase  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*$`)
-	nameBreak  = regexp.MustCompile(`\s*(?:,|;|/|\||&|\bor\b|\band\b|\n)\s*`)
-	alertLabel = regexp.MustCompile(`(?i)^(?:prometheus )?(?:alert ?(?:names?)?|alerts|alert ?name\(s\)|triggering alerts?|triggered by|related alerts?)$`)
-	metaLabel  = regexp.MustCompile(`(?i)^(?:prometheus )?(?:alert|severity|priority|triggered|triggering|related|runbook)`)
-	sevLabel   = regexp.MustCompile(`(?i)^(?:severity|priority)$`)
-	urlLabel   = regexp.MustCompile(`(?i)^runbook[ _]?url$`)
+	identifier = lazy(`^[\p{L}_][\p{L}\p{N}_:]*$`)
+	camelCase  = lazy(`^[A-Za-z][A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*$`)
+	nameBreak  = lazy(`\s*(?:,|;|/|\||&|\bor\b|\band\b|\n)\s*`)
+	alertLabel = lazy(`(?i)^(?:prometheus )?(?:alert ?(?:names?)?|alerts|alert ?name\(s\)|triggering alerts?|triggered by|related alerts?)$`)
+	metaLabel  = lazy(`(?i)^(?:prometheus )?(?:alert|severity|priority|triggered|triggering|related|runbook)`)
+	sevLabel   = lazy(`(?i)^(?:severity|priority)$`)
+	urlLabel   = lazy(`(?i)^runbook[ _]?url$`)
 )
 
 // alertNames reads the names that follow "Alert:". Code spans are names as they
@@ -128,11 +128,11 @@ func alertNames(words string, codes []string) []string {
 		return out
 	}
 	var out []string
-	for _, p := range nameBreak.Split(strings.Trim(words, " .:"), -1) {
+	for _, p := range nameBreak().Split(strings.Trim(words, " .:"), -1) {
 		if p == "" {
 			continue
 		}
-		if !identifier.MatchString(p) {
+		if !identifier().MatchString(p) {
 			return nil
 		}
 		out = append(out, p)

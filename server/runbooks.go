@@ -18,6 +18,7 @@ type runbookEntry struct {
 	Matchers  []string `json:"matchers,omitempty"`
 	Severity  string   `json:"severity,omitempty"`
 	StepCount int      `json:"stepCount"`
+	Stale     string   `json:"stale,omitempty"`
 }
 
 func (s *Server) listRunbooks(c echo.Context, _ *tocsin.Principal) error {
@@ -26,7 +27,7 @@ func (s *Server) listRunbooks(c echo.Context, _ *tocsin.Principal) error {
 	for i, r := range list {
 		entries[i] = runbookEntry{
 			ID: r.ID, Title: r.Title, File: r.File, Line: r.Line,
-			Alerts: r.Alerts, Matchers: r.Matchers, Severity: r.Severity, StepCount: len(r.Steps),
+			Alerts: r.Alerts, Matchers: r.Matchers, Severity: r.Severity, StepCount: len(r.Steps), Stale: r.Stale,
 		}
 	}
 	return s.json(c, map[string]any{"runbooks": entries})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -14,17 +13,18 @@ import (
 )
 
 type runbooksCmd struct {
-	List runbooksListCmd `cmd:"" help:"List runbooks and the alerts they are for."`
-	Show runbooksShowCmd `cmd:"" help:"Show the runbook for an alert."`
-	Step runbooksStepCmd `cmd:"" help:"Say where a step of an incident's runbook stands."`
-	Lint runbooksLintCmd `cmd:"" help:"Find what is wrong with runbooks; exit 1 on an error."`
+	List     runbooksListCmd     `cmd:"" help:"List runbooks and the alerts they are for."`
+	Show     runbooksShowCmd     `cmd:"" help:"Show the runbook for an alert."`
+	Step     runbooksStepCmd     `cmd:"" help:"Say where a step of an incident's runbook stands."`
+	Coverage runbooksCoverageCmd `cmd:"" help:"Say which alerts have no runbook, and which runbooks and steps are not used."`
+	Lint     runbooksLintCmd     `cmd:"" help:"Find what is wrong with runbooks; exit 1 on an error."`
 }
 
 // runbookFlags say where the runbooks are.
 type runbookFlags struct {
 	Config string   `name:"config.file" default:"tocsin.yml" help:"The configuration file; it says where the runbooks are." type:"path"`
 	Dirs   []string `name:"dir" help:"Folders to read instead." type:"existingdir"`
-	Output string   `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
+	Output string   `name:"output" short:"o" default:"table" enum:"table,json" help:"How to print: ${enum}."`
 }
 
 func (f runbookFlags) shelf() (*runbooks.Shelf, error) {
@@ -41,6 +41,9 @@ func (f runbookFlags) shelf() (*runbooks.Shelf, error) {
 }
 
 type runbooksListCmd struct{ runbookFlags }
+
+// Help is shown by --help.
+func (runbooksListCmd) Help() string { return "Example: tocsin runbooks list --dir runbooks" }
 
 // Run lists all runbooks.
 func (c *runbooksListCmd) Run(e *env) error {
@@ -63,6 +66,11 @@ type runbooksShowCmd struct {
 	Alert  string   `arg:"" help:"The alert's name, or a runbook's ID."`
 	Labels []string `arg:"" optional:"" help:"Labels that fill in the commands: instance=node-1:9090"`
 	runbookFlags
+}
+
+// Help is shown by --help.
+func (runbooksShowCmd) Help() string {
+	return "Example: tocsin runbooks show NodeDown instance=node-1:9090"
 }
 
 // Run shows a runbook as the responder gets it.
@@ -92,6 +100,7 @@ func (c *runbooksShowCmd) Run(e *env) error {
 
 func printRunbook(w io.Writer, rb *tocsin.Runbook) {
 	fmt.Fprintf(w, "Runbook: %s (%s:%d)\n", printable(rb.Title), rb.File, rb.Line)
+	printStale(w, rb)
 	var section tocsin.SectionKind
 	var condition string
 	for i, s := range rb.Steps {
@@ -110,38 +119,23 @@ func printRunbook(w io.Writer, rb *tocsin.Runbook) {
 	}
 }
 
+// printStale says that a runbook is not what its file says now.
+func printStale(w io.Writer, rb *tocsin.Runbook) {
+	if rb.Stale != "" {
+		fmt.Fprintf(w, "  This is its last good version: %s\n", printable(rb.Stale))
+	}
+}
+
 func printCommands(w io.Writer, commands []tocsin.Command) {
 	for _, cmd := range commands {
 		for line := range strings.Lines(cmd.Text) {
 			fmt.Fprintf(w, "        %s\n", printable(strings.TrimRight(line, "\n")))
 		}
+		if cmd.Remediation != "" {
+			fmt.Fprintf(w, "        (the remedy %s does this: tocsin remediate)\n", printable(cmd.Remediation))
+		}
 		if len(cmd.Unfilled) > 0 {
 			fmt.Fprintf(w, "        (fill in: %s)\n", printable(strings.Join(cmd.Unfilled, ", ")))
 		}
 	}
-}
-
-type runbooksLintCmd struct {
-	Dirs   []string `arg:"" help:"Folders to read." type:"existingdir"`
-	Rules  []string `help:"Prometheus rule files: tells of alerts without a runbook, and of runbooks without a rule." type:"existingfile"`
-	Output string   `name:"output" short:"o" default:"text" enum:"text,json" help:"How to print: ${enum}."`
-}
-
-// Run lints.
-func (c *runbooksLintCmd) Run(e *env) error {
-	report := runbooks.Lint(c.Dirs, c.Rules)
-	if c.Output == "json" {
-		if err := printJSON(e.out, report); err != nil {
-			return err
-		}
-	} else {
-		for _, f := range report.Findings {
-			fmt.Fprintf(e.out, "%s:%d: %s: %s (%s)\n", f.File, f.Line, f.Severity, f.Text, f.Code)
-		}
-	}
-	if report.Failed() {
-		n := len(slices.DeleteFunc(slices.Clone(report.Findings), func(f runbooks.Finding) bool { return f.Severity != "error" }))
-		return exitError{1, fmt.Sprintf("%d errors", n)}
-	}
-	return nil
 }

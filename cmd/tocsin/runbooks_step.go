@@ -100,6 +100,7 @@ func printWork(w io.Writer, rb *tocsin.Runbook, progress []tocsin.StepView) {
 		return
 	}
 	fmt.Fprintf(w, "Runbook: %s (%s:%d)\n", printable(rb.Title), rb.File, rb.Line)
+	printStale(w, rb)
 	if far := tocsin.SayProgress(progress); far != "" {
 		fmt.Fprintf(w, "  %s\n", printable(far))
 	}

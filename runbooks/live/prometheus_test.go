@@ -139,6 +139,19 @@ func TestARealPrometheus(t *testing.T) {
 	_, err = wrong.Query(ctx, "up", at)
 	assert.ErrorContains(t, err, "correct prometheus.url")
 
+	t.Run("what stands beside the steps", func(t *testing.T) {
+		got := live.Ask(ctx, client, []live.Question{
+			{Query: 1, Expr: "node_load" + moment + " > 8"},
+			{Step: 1, Query: 1, Expr: "node_load > 8"},
+			{Step: 2, Query: 1, Expr: "node_load >"},
+			{Step: 3, Query: 1, Expr: `label_replace(vector(1), "a", "$$1", "", "")`},
+		})
+		require.Len(t, got[0].Series, 1)
+		assert.Equal(t, 45.0, got[0].Series[0].Points[0].Value)
+		assert.Equal(t, "it gives nothing now", got[1].Why)
+		assert.Contains(t, got[2].Why, "parse error")
+		assert.Equal(t, "$1", got[3].Series[0].Labels["a"], "how a dollar is written in a replacement")
+	})
 	t.Run("thresholds are taken as PromQL reads them", func(t *testing.T) {
 		for _, expr := range realRules(t) {
 			if compared, _, ok := live.Threshold(expr); ok {

@@ -34,6 +34,11 @@ func (m *remedy) mayApprove(r *record, by string) error {
 	return nil
 }
 
+// standing are the approvals of those who may approve it still.
+func (m *remedy) standing(r *record) []tocsin.Approval {
+	return slices.DeleteFunc(slices.Clone(r.Approvals), func(a tocsin.Approval) bool { return m.mayApprove(r, a.By) != nil })
+}
+
 // approve notes somebody's yes, and that there are enough of them, if so. The
 // bool tells whether anything changed: a second click of the same person changes
 // nothing.
@@ -47,7 +52,7 @@ func (m *remedy) approve(r *record, by string, now time.Time) (text string, chan
 	if err := m.mayApprove(r, by); err != nil {
 		return "", false, err
 	}
-	r.Approvals = append(slices.Clip(r.Approvals), tocsin.Approval{By: by, At: now})
+	r.Approvals = append(m.standing(r), tocsin.Approval{By: by, At: now})
 	missing := r.Needs - len(r.Approvals)
 	if missing <= 0 {
 		r.State, r.ExpiresAt = tocsin.RemediationApproved, now.Add(m.spec.ApprovalExpiry)
@@ -62,7 +67,7 @@ func (m *remedy) approve(r *record, by string, now time.Time) (text string, chan
 // propose readies a record for a run that somebody asks for, or that an alert
 // does (by is empty), and says so.
 func (m *remedy) propose(r *record, by string, now time.Time) (text string) {
-	r.Mode, r.Needs, r.Digest = m.spec.Mode, m.needs(), m.digest
+	r.Mode, r.Needs, r.Digest, r.Fit = m.spec.Mode, m.needs(), m.digest, m.fit
 	r.State, r.Why, r.Killed = tocsin.RemediationProposed, "", ""
 	r.ProposedAt, r.ProposedBy, r.Approvals = now, by, nil
 	r.EndedAt, r.ExpiresAt = time.Time{}, now.Add(m.spec.ApprovalExpiry)

@@ -31,7 +31,7 @@ func (e *Engine) carryOn(ctx context.Context, id string, c *carriage) {
 	m := e.rules.Load().byName[r.Remedy]
 	switch r.State {
 	case tocsin.RemediationApproved:
-		r = e.run(ctx, c, m, r)
+		r = e.run(ctx, c, r)
 	case tocsin.RemediationVerifying:
 		r = e.claimVerifying(ctx, c, m, id)
 	}
@@ -46,12 +46,13 @@ func (e *Engine) carryOn(ctx context.Context, id string, c *carriage) {
 
 // run prechecks, starts and executes, and returns how it stands then; nil: there
 // is nothing more to do here.
-func (e *Engine) run(ctx context.Context, c *carriage, m *remedy, r *record) *record {
+func (e *Engine) run(ctx context.Context, c *carriage, r *record) *record {
 	free, ok := e.slot(ctx)
 	if !ok {
 		return nil
 	}
 	defer free()
+	m := e.rules.Load().byName[r.Remedy] // it may have waited for long
 	if r = e.start(ctx, c, m, r); r == nil {
 		return nil
 	}
@@ -77,10 +78,12 @@ func (e *Engine) start(ctx context.Context, c *carriage, m *remedy, was *record)
 	if ctx.Err() != nil {
 		return nil
 	}
+	asked := e.o.Now()
 	var out *record
 	err := e.insist(ctx, func(l *ledger) error {
 		out = nil
 		r, err := l.find(was.ID)
+		now := e.rules.Load().byName[was.Remedy]
 		switch {
 		case err != nil:
 			return err
@@ -89,8 +92,10 @@ func (e *Engine) start(ctx context.Context, c *carriage, m *remedy, was *record)
 			return nil
 		case r == nil || r.State != tocsin.RemediationApproved || r.Round != was.Round:
 			return nil
+		case l.now.Sub(asked) > fresh, m.changed(r) && !now.changed(r):
+			return nil // what was asked says nothing of now: the sweep comes back to it
 		}
-		done, err := l.notStarted(m, r, before)
+		done, err := l.notStarted(now, r, before)
 		if done || err != nil {
 			return err
 		}
@@ -132,8 +137,10 @@ func (l *ledger) notStarted(m *remedy, r *record, before outlook) (bool, error) 
 		return true, l.refuse(r, refusal{text: why})
 	case m == nil:
 		return true, l.refuse(r, refusal{text: "the remedy is not declared any more"})
-	case m.digest != r.Digest:
+	case m.changed(r):
 		return true, l.refuse(r, refusal{text: "the remedy was changed since it was proposed"})
+	case len(m.standing(r)) < r.Needs:
+		return true, l.refuse(r, refusal{text: "whoever approved it may not do so any more"})
 	case before.unreachable != nil:
 		if len(r.Starts) == 0 {
 			r.Page = &page{
@@ -344,7 +351,11 @@ func (e *Engine) rollBack(ctx context.Context, c *carriage, m *remedy, r *record
 	}
 	defer free()
 	_, _ = c.tape.Write([]byte("\n--- rollback ---\n"))
-	res, runErr := e.execute(ctx, c, m.command(m.rollback, r.Parameters, r.Input), r)
+	var res Result
+	runErr := e.held(ctx, r.Remedy) // it may have been stopped while this waited
+	if runErr == nil {
+		res, runErr = e.execute(ctx, c, m.command(m.rollback, r.Parameters, r.Input), r)
+	}
 	err := e.finish(ctx, func(l *ledger) error {
 		r, err := l.find(r.ID)
 		if err != nil || r == nil || r.State != tocsin.RemediationRollingBack || r.Owner != c.owner {
@@ -369,6 +380,8 @@ func (l *ledger) rolledBack(r *record, res Result, err error) error {
 		state, why = tocsin.RemediationUnknown, "the rollback was ended in the middle: "+cut.Error()
 	case errors.Is(err, ErrNotStarted):
 		why = "the rollback was not run: " + err.Error()
+	case errors.As(err, new(heldBack)):
+		why = "it is not rolled back: " + err.Error()
 	case err != nil:
 		state, why = tocsin.RemediationUnknown, "nobody knows how the rollback ended: "+err.Error()
 	case res.Killed != "":

@@ -28,6 +28,8 @@ const (
 	// remediations are carried at once, waiting ones included.
 	offerers = 4
 	carriers = 256
+	// fresh is for how long what a precheck says may start something.
+	fresh = 10 * time.Second
 	// parting is how long the last word about what was interrupted may take.
 	parting = 3 * time.Second
 )

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -55,6 +56,9 @@ func newParameter(p Parameter) (parameter, error) {
 func (p *parameter) check(value string) error {
 	if err := sound(value); err != nil {
 		return fmt.Errorf("label %s %w", p.label, err)
+	}
+	if p.text == DefaultPattern && slices.Contains(strings.Split(value, "/"), "..") {
+		return fmt.Errorf("label %s leads out of its folder, and has no pattern of its own that lets it: %.60q", p.label, value)
 	}
 	if !p.pattern.MatchString(value) {
 		return fmt.Errorf("label %s does not match %s: %.60q", p.label, p.text, value)

@@ -3,6 +3,7 @@ package remediation
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -57,6 +58,23 @@ func (e *Engine) glance(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// heldBack is why nothing may be executed: who holds it.
+type heldBack string
+
+func (h heldBack) Error() string { return string(h) }
+
+// held is a heldBack while the kill switch holds a remedy.
+func (e *Engine) held(ctx context.Context, remedy string) error {
+	docs, version, err := e.o.Store.Documents(ctx, KindSwitch)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotStarted, err)
+	}
+	if who := readStops(docs, version).held(remedy); who != "" {
+		return heldBack(who)
+	}
+	return nil
 }
 
 // renew says again and again which remediations are at work here.
@@ -135,7 +153,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 	}
 	var due, owed []string
 	x.each(func(r *record) bool {
-		free := !now.Before(r.Until) && !e.carries(r.ID)
+		free := r.loose(now) && !e.carries(r.ID)
 		switch r.State {
 		case tocsin.RemediationProposed:
 			if _, known := changed[r.Incident]; known || !live[r.Incident] || r.expired(now) {
@@ -225,7 +243,7 @@ func (e *Engine) settle(ctx context.Context, ids []string) error {
 
 func (e *Engine) settleOne(l *ledger, r *record) error {
 	m := e.rules.Load().byName[r.Remedy]
-	lost := !l.now.Before(r.Until)
+	lost := r.loose(l.now)
 	switch {
 	case r.State == tocsin.RemediationProposed:
 		why := l.gone(r)
@@ -233,7 +251,7 @@ func (e *Engine) settleOne(l *ledger, r *record) error {
 		case why != "":
 		case r.expired(l.now):
 			why = "nobody approved it in time"
-		case m == nil || m.digest != r.Digest:
+		case m.changed(r):
 			why = "the remedy was changed since it was proposed"
 		default:
 			return nil

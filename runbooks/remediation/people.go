@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 )
@@ -139,7 +140,7 @@ func (l *ledger) approve(r *record, m *remedy, by string) error {
 			return l.late(r, why)
 		case r.expired(l.now):
 			return l.late(r, "nobody approved it in time")
-		case m == nil || m.digest != r.Digest:
+		case m.changed(r):
 			return l.late(r, "the remedy was changed since it was proposed")
 		}
 		if why, refused := l.forbidden(m, r, fleet{}); refused {
@@ -239,21 +240,46 @@ func (e *Engine) change(ctx context.Context, fn func(*ledger) (*record, error)) 
 }
 
 // Stop holds a remedy, or all where remedy is empty: nothing new is started, and
-// what is being executed is ended within a second. The error is
-// tocsin.ErrNotFound for a remedy that is not declared.
+// what is being executed is ended within a second, here even when the store
+// cannot be written. The error is tocsin.ErrNotFound for a remedy that is not
+// declared.
 func (e *Engine) Stop(ctx context.Context, remedy, by string) error {
-	err := e.turn(ctx, remedy, by, func(s *stop, l *ledger) { s.Stopped, s.By, s.At = true, by, l.now })
+	err := e.turn(ctx, remedy, by, true, func(s *stop, l *ledger) { s.Stopped, s.By, s.At = true, by, l.now })
 	e.glance(ctx)
 	return err
+}
+
+// halt ends what of a remedy is being executed here.
+func (e *Engine) halt(remedy, by string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for run := range e.running {
+		if remedy == everything || run.remedy == remedy {
+			run.stop(stoppedBy{by})
+		}
+	}
 }
 
 // Resume lets a remedy go, or what holds all where remedy is empty, and begins
 // its breaker anew. What was refused meanwhile does not start by itself.
 func (e *Engine) Resume(ctx context.Context, remedy, by string) error {
-	return e.turn(ctx, remedy, by, func(s *stop, l *ledger) { s.Stopped, s.By, s.At, s.Resumed = false, by, l.now, l.now })
+	return e.turn(ctx, remedy, by, false, func(s *stop, l *ledger) { s.Stopped, s.By, s.At, s.Resumed = false, by, l.now, l.now })
 }
 
-func (e *Engine) turn(ctx context.Context, remedy, by string, turn func(*stop, *ledger)) error {
+// switched is what the audit log has of a turn of a kill switch.
+func switched(remedy, by string, stopped bool, before, after []byte, now time.Time) tocsin.Event {
+	what := "remedy " + remedy
+	if remedy == everything {
+		what = "all remedies"
+	}
+	text := what + " let go by " + by
+	if stopped {
+		text = what + " stopped by " + by
+	}
+	return tocsin.Event{Kind: tocsin.EventSwitch, At: now, Actor: by, Text: text, Before: string(before), After: string(after)}
+}
+
+func (e *Engine) turn(ctx context.Context, remedy, by string, hold bool, turn func(*stop, *ledger)) error {
 	switch by = strings.TrimSpace(by); {
 	case by == "":
 		return tocsin.Invalid("by", "missing; say who does it")
@@ -262,11 +288,15 @@ func (e *Engine) turn(ctx context.Context, remedy, by string, turn func(*stop, *
 	case remedy != everything && e.rules.Load().byName[remedy] == nil:
 		return fmt.Errorf("%w: remedy %s is not declared", tocsin.ErrNotFound, remedy)
 	}
+	if hold {
+		e.halt(remedy, by)
+	}
 	err := e.write(ctx, func(l *ledger) error {
 		s := l.stops()[remedy]
 		turn(&s, l)
 		value, err := json.Marshal(s)
 		if err == nil {
+			l.tx.Append(switched(remedy, by, s.Stopped, l.tx.Document(KindSwitch, remedy), value, l.now))
 			l.tx.PutDocument(KindSwitch, remedy, value)
 		}
 		return err

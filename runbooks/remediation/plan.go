@@ -41,7 +41,7 @@ func (e *Engine) Plan(ctx context.Context, incident, remedy, target string) (toc
 		p.Refused = append(p.Refused, fmt.Sprintf("it is %s already, and runs once for an incident (%s)", was.State, id))
 	case !was.State.Final():
 		r.Parameters, r.Input = was.Parameters, was.Input
-		if was.Digest != c.remedy.digest {
+		if c.remedy.changed(was) {
 			p.Refused = append(p.Refused, "the remedy was changed since it was proposed")
 		}
 	}

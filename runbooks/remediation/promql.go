@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tocsin-oncall/tocsin/runbooks/promql"
 )
 
 // A query's placeholders stand inside of string literals and become part of their
@@ -20,8 +22,8 @@ type queryPart struct {
 	text      string
 	parameter string
 	quote     byte
-	// regex is true where the literal is matched as a regular expression.
-	regex bool
+	// place is how the literal is read.
+	place promql.Place
 }
 
 // fill puts the values in.
@@ -33,8 +35,12 @@ func (q query) fill(values map[string]string) string {
 			continue
 		}
 		value := values[p.parameter]
-		if p.regex {
+		switch p.place {
+		case promql.Regexp:
 			value = regexp.QuoteMeta(value)
+		case promql.Replacement:
+			value = strings.ReplaceAll(value, "$", "$$")
+		case promql.Value:
 		}
 		quoteInto(&b, value, p.quote)
 	}
@@ -85,9 +91,7 @@ func parseQuery(text string, known map[string]bool) (query, error) {
 			}
 			q, rest = append(q, queryPart{text: rest[:at+end]}), rest[at+end:]
 		default:
-			op := strings.TrimRight(lastText(q)+before, " \t\r\n")
-			regex := strings.HasSuffix(op, "=~") || strings.HasSuffix(op, "!~")
-			parts, n, err := literal(rest[at:], known, regex)
+			parts, n, err := literal(rest[at:], known, promql.PlaceOf(text[:len(text)-len(rest)+at]))
 			if err != nil {
 				return nil, err
 			}
@@ -95,14 +99,6 @@ func parseQuery(text string, known map[string]bool) (query, error) {
 		}
 	}
 	return q, nil
-}
-
-// lastText is the text that what follows continues.
-func lastText(q query) string {
-	if len(q) == 0 {
-		return ""
-	}
-	return q[len(q)-1].text
 }
 
 // endOf is the length of a comment, or of a raw literal; -1: it does not end.
@@ -120,7 +116,7 @@ func endOf(s string, c byte) int {
 }
 
 // literal reads the string literal that s begins with, and how long it is.
-func literal(s string, known map[string]bool, regex bool) (parts []queryPart, n int, err error) {
+func literal(s string, known map[string]bool, place promql.Place) (parts []queryPart, n int, err error) {
 	quote := s[0]
 	start := 0
 	for at := 1; at < len(s); {
@@ -135,7 +131,7 @@ func literal(s string, known map[string]bool, regex bool) (parts []queryPart, n 
 			if !known[name[1]] {
 				return nil, 0, fmt.Errorf("%s is no parameter", name[0])
 			}
-			parts = append(parts, queryPart{text: s[start:at]}, queryPart{parameter: name[1], quote: quote, regex: regex})
+			parts = append(parts, queryPart{text: s[start:at]}, queryPart{parameter: name[1], quote: quote, place: place})
 			at += len(name[0])
 			start = at
 		default:

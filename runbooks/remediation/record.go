@@ -32,6 +32,8 @@ type record struct {
 	Alert tocsin.Key `json:"alert"`
 	// Digest of the remedy as it was when it was proposed.
 	Digest string `json:"digest,omitempty"`
+	// Fit of the remedy then: the alerts that it was for.
+	Fit string `json:"fit,omitempty"`
 	// Input is what the command reads, until it has ended.
 	Input string `json:"input,omitempty"`
 	// Round counts how often it was asked for anew, or set to run once more.
@@ -54,6 +56,12 @@ type page struct {
 	Key   string `json:"key"`
 	Title string `json:"title"`
 	Text  string `json:"text"`
+}
+
+// loose reports whether nobody carries it. A lease is never given for longer than
+// lease: one that ends much later was written before a clock was put back.
+func (r *record) loose(now time.Time) bool {
+	return !now.Before(r.Until) || r.Until.Sub(now) > 2*lease
 }
 
 // maxLog bounds what is kept of a remediation's life.

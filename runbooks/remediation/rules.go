@@ -49,8 +49,9 @@ type remedy struct {
 	rollback *program // nil: nothing can be undone
 	precheck check
 	verify   check
-	// digest changes with what would be executed, and with its contract.
-	digest string
+	// digest changes with what would be executed, and with its contract; fit with
+	// the alerts that it is for.
+	digest, fit string
 }
 
 // check is a Check that was compiled; one of its parts, or none, is set.
@@ -105,6 +106,7 @@ func compile(s Spec) (*remedy, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.fit = tocsin.NewKey(m.spec.Matchers...).String()
 	m.digest, err = digest(m.spec)
 	return m, err
 }
@@ -208,6 +210,12 @@ func digest(s Spec) (string, error) {
 	s.Summary, s.Approvers, s.Matchers = "", nil, nil
 	value, err := json.Marshal(s)
 	return tocsin.NewKey(string(value)).String(), err
+}
+
+// changed reports whether the remedy is another one than was proposed, or is for
+// other alerts; one that is not declared any more has changed.
+func (m *remedy) changed(r *record) bool {
+	return m == nil || m.digest != r.Digest || r.Fit != "" && m.fit != r.Fit
 }
 
 // fits reports whether the remedy is for an alert with these labels. A label that

@@ -62,8 +62,8 @@ type Parameter struct {
 }
 
 // DefaultPattern is what a value has to match where its parameter names no
-// pattern: host names, ports, paths, Kubernetes names; no blanks, nothing that a
-// shell or a language would read.
+// pattern: host names, ports, paths without .., Kubernetes names; no blanks,
+// nothing that a shell or a language would read.
 const DefaultPattern = `[A-Za-z0-9._:/@-]{1,253}`
 
 // Contract is what has to hold for a remedy to run, and to have helped.

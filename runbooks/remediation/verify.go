@@ -83,12 +83,8 @@ func (e *Engine) ask(ctx context.Context, m *remedy, c *check, r *record) (yes b
 		}
 		return true, fmt.Sprintf("%v for %s", firstFew(values), expr), nil
 	}
-	docs, version, err := e.o.Store.Documents(ctx, KindSwitch)
-	if err != nil {
+	if err := e.held(ctx, m.spec.Name); err != nil {
 		return false, "", err
-	}
-	if held := readStops(docs, version).held(m.spec.Name); held != "" {
-		return false, "", errors.New(held)
 	}
 	out := &tape{redact: e.o.Redact}
 	ctx, leave := e.enter(ctx, execution{id: r.ID, remedy: m.spec.Name})
@@ -112,13 +108,16 @@ func (e *Engine) claimVerifying(ctx context.Context, c *carriage, m *remedy, id 
 	err := e.write(ctx, func(l *ledger) error {
 		out = nil
 		r, err := l.find(id)
-		if err != nil || r == nil || r.State != tocsin.RemediationVerifying || l.now.Before(r.Until) {
+		if err != nil || r == nil || r.State != tocsin.RemediationVerifying || !r.loose(l.now) {
 			return err
 		}
-		if m == nil || m.digest != r.Digest || !m.verify.asked() {
+		if m == nil || m.digest != r.Digest || !m.verify.asked() { // whom it is for does not matter any more
 			return l.lose(r, "the remedy was changed before anybody could see whether it has helped")
 		}
 		r.Owner, r.Until = c.owner, l.now.Add(lease)
+		if most := l.now.Add(m.spec.Contract.Verify.Within); r.VerifyUntil.After(most) {
+			r.VerifyUntil = most // the clock was put back
+		}
 		out = r
 		return l.put(r)
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -79,6 +80,8 @@ func restrict(in instructions, prepared []string) error {
 	// Neither is worth not running: the router goes first, and if the memory of the
 	// whole machine runs out, the command is what the kernel ends.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness)
+	// Where the kernel groups by session (sched(7), autogroup) that counts within the command's only.
+	_ = os.WriteFile("/proc/self/autogroup", strconv.AppendInt(nil, niceness, 10), 0)
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
 	unix.Umask(0o022)
 	if err := errors.Join(onlyOurs(), os.Chdir(in.Dir)); err != nil {

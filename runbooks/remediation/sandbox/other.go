@@ -26,3 +26,6 @@ func Main([]string) int { return 2 }
 
 // Probe says that this machine offers nothing.
 func Probe() Report { return Report{} }
+
+// CleanUp has nothing to remove here.
+func CleanUp() error { return nil }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -28,9 +27,10 @@ const startWithin = 20 * time.Second
 const giveUp = 5 * time.Second
 
 // Run executes the command and returns when it, and all that it has started, is
-// gone. When ctx ends, it ends as after its Timeout. The error is ErrNotRun when
-// nothing was executed; any other error means that the end was not seen. A
-// command that fails, or is killed, is no error. Safe for concurrent use.
+// gone. When ctx ends, it ends as after its Timeout, with half the Grace. The
+// error is ErrNotRun when nothing was executed; any other error means that the end
+// was not seen. A command that fails, or is killed, is no error. Safe for
+// concurrent use.
 func Run(ctx context.Context, c Command) (Result, error) {
 	began := time.Now()
 	err := ctx.Err()
@@ -60,6 +60,7 @@ type job struct {
 	Command
 	program program
 	dir     string
+	lock    *os.File // of dir
 	in      instructions
 }
 
@@ -79,7 +80,7 @@ func prepare(c Command) (*job, error) {
 		return nil, err
 	}
 	j.in.Script = j.program.script
-	if j.dir, err = os.MkdirTemp("", "tocsin-remedy-"); err == nil {
+	if j.dir, j.lock, err = newFolder(); err == nil {
 		j.in.Dir = j.dir
 		if a := j.in.Account; a != nil {
 			err = os.Chown(j.dir, a.UID, a.GID)
@@ -124,19 +125,16 @@ func lookUp(name string) (*account, error) {
 	return a, errors.Join(errUID, errGID)
 }
 
-// clean removes what the job leaves. A command may have locked its own folders.
+// clean removes what the job leaves.
 func (j *job) clean() error {
 	err := j.program.file.Close()
-	if j.dir == "" || os.RemoveAll(j.dir) == nil {
-		return err
+	if j.dir != "" {
+		err = errors.Join(err, removeFolder(j.dir))
 	}
-	walked := filepath.WalkDir(j.dir, func(path string, d os.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			return os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return errors.Join(err, walked, os.RemoveAll(j.dir))
+	if j.lock != nil {
+		err = errors.Join(err, j.lock.Close())
+	}
+	return err
 }
 
 // run starts the command and sees to its end.
@@ -167,6 +165,14 @@ func (j *job) run(ctx context.Context) (Result, error) {
 	return r.into(result)
 }
 
+// What a command writes is taken as it comes until it is unhurried bytes, and then
+// at hurried bytes a second at most: taking a flood costs the processor as much as
+// making it.
+const (
+	unhurried = 1 << 20
+	hurried   = 128 << 20
+)
+
 // collect keeps the output until its end, and shows it to whoever wants to see.
 func (j *job) collect(r io.Reader) *kept {
 	k, buf := &kept{max: j.Keep}, make([]byte, 64<<10)
@@ -178,6 +184,9 @@ func (j *job) collect(r io.Reader) *kept {
 		}
 		if err != nil {
 			return k
+		}
+		if k.total > unhurried { // it waits for its pipe, and Tocsin goes on with its work
+			time.Sleep(time.Duration(n) * time.Second / hurried)
 		}
 	}
 }
@@ -253,7 +262,7 @@ type process struct {
 func (p *process) await(ctx context.Context, timeout time.Duration, begun, ended <-chan struct{}) (killed string, gone bool) {
 	limit := time.NewTimer(startWithin)
 	defer limit.Stop()
-	over := fmt.Sprintf("the %s to start it in were over", startWithin)
+	over, grace := fmt.Sprintf("the %s to start it in were over", startWithin), Grace
 	for killed == "" {
 		select {
 		case <-ended:
@@ -264,7 +273,7 @@ func (p *process) await(ctx context.Context, timeout time.Duration, begun, ended
 		case <-limit.C:
 			killed = over
 		case <-ctx.Done():
-			killed = "it was called off"
+			killed, grace = "it was called off", Grace/2
 		}
 	}
 	within := func(d time.Duration) bool {
@@ -278,7 +287,7 @@ func (p *process) await(ctx context.Context, timeout time.Duration, begun, ended
 	}
 	// Errors mean that the keeper is gone, which is what is waited for.
 	_, _ = p.control.Write([]byte{controlTerm})
-	if within(Grace) {
+	if within(grace) {
 		return killed, true
 	}
 	_, _ = p.control.Write([]byte{controlKill})

@@ -1,0 +1,108 @@
+package runbooks_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/runbooks"
+)
+
+const coverageRules = `
+groups:
+  - name: g
+    rules:
+      - {record: job:up:sum, expr: sum(up)}
+      - {alert: NodeDown, expr: up == 0, labels: {severity: critical}}
+      - {alert: nodeslow, expr: x, labels: {severity: warning}}
+      - {alert: Linked, expr: x, annotations: {runbook_url: 'https://git.example.com/guide.md#disk'}}
+      - {alert: Lost, expr: x, annotations: {runbook_url: 'https://git.example.com/guide.md#gone'}}
+      - {alert: Elsewhere, expr: x, annotations: {runbook_url: 'https://wiki.example.com/42'}}
+      - {alert: Database, expr: x, labels: {team: db, severity: page}}
+      - {alert: Perhaps, expr: x, labels: {severity: '{{ if gt $value 9.0 }}critical{{ else }}info{{ end }}'}}
+      - {alert: Templated, expr: x, labels: {team: '{{ $labels.team }}'}}
+      - {alert: Pinned, expr: x, labels: {team: db}}
+`
+
+func TestCoverage(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{
+		"rules/a.yml": coverageRules, "rules/bad.yml": "a: [", "rules/b.txt": "x",
+		"rb/node.md":    "---\nalerts: [NodeDown, NodeSlow]\n---\n" + step("x"),
+		"rb/guide.md":   "# Guide\n\nText.\n\n## Disk\n\n**Alert:** `DiskFull`\n\n1. x\n",
+		"rb/else.md":    "---\nalerts: [Elsewhere]\n---\n" + step("x"),
+		"rb/db.md":      "---\nmatchers: ['team=\"db\"']\n---\n" + step("x"),
+		"rb/pinned.md":  "---\nmatchers: ['team=\"db\"', 'alertname=\"Pinned\"']\n---\n" + step("x"),
+		"rb/unused.md":  "---\nalerts: [Unused]\n---\n" + step("x"),
+		"rb/prose.md":   "# About\n\nWords.\n",
+		"rb/cluster.md": "---\nmatchers: ['cluster=\"eu\"', 'alertname=~\"Perh.*\"']\n---\n" + step("x"),
+	})
+	lib := load(t, filepath.Join(dir, "rb"))
+	c := lib.Coverage([]string{filepath.Join(dir, "rules", "*.yml")})
+	require.Len(t, c.Findings, 1)
+	assert.Contains(t, c.Findings[0].File, "bad.yml")
+	type row struct {
+		runbook, by, fallback string
+		severe                bool
+	}
+	got := map[string]row{}
+	for _, r := range c.Rules {
+		assert.Equal(t, filepath.Join(dir, "rules", "a.yml"), r.File)
+		assert.NotZero(t, r.Line)
+		got[r.Alert] = row{r.Runbook, r.By, r.Fallback, r.Severe()}
+	}
+	assert.Equal(t, map[string]row{
+		"NodeDown":  {"node", "name", "", true},
+		"nodeslow":  {"node", "name", "the runbook writes the alert's name in other letters: NodeDown, NodeSlow", false},
+		"Linked":    {"guide#disk", "runbook_url", "", false},
+		"Lost":      {"guide", "runbook_url", "its runbook_url names a heading that no runbook has; this is the page", false},
+		"Elsewhere": {"else", "name", "its runbook_url (https://wiki.example.com/42) leads to no runbook", false},
+		"Database":  {"db", "matchers", "its matchers name no alert: it is for every alert with these labels", true},
+		"Perhaps":   {"cluster", "matchers", `only for series with labels that match cluster="eu", alertname=~"Perh.*"`, true},
+		"Templated": {"db", "matchers", `only for series with labels that match team="db"`, false},
+		"Pinned":    {"pinned", "matchers", "", false},
+	}, got)
+	ids := []string{}
+	for _, u := range c.Unmatched {
+		ids = append(ids, u.ID)
+	}
+	assert.Equal(t, []string{"unused"}, ids)
+	assert.Empty(t, c.Uncovered())
+	assert.Len(t, c.Fallbacks(), 6)
+
+	// Without the runbooks, nothing is covered.
+	c = load(t, filepath.Join(dir, "rules")).Coverage([]string{filepath.Join(dir, "rules"), filepath.Join(dir, "gone*.yml")})
+	assert.Len(t, c.Uncovered(), 9)
+	assert.Len(t, c.Findings, 2)
+	c = (*runbooks.Library)(nil).Coverage(nil)
+	assert.NotNil(t, c.Rules)
+	assert.NotNil(t, c.Unmatched)
+	assert.NotNil(t, c.Findings)
+}
+
+// What Coverage says of a rule is what Find does with its alerts.
+func TestCoverageOfRealRules(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(sharedData); err != nil {
+		t.Skip("no shared data beside the checkout: ", err)
+	}
+	for name, want := range map[string]struct{ rules, uncovered int }{"bitcell": {15, 7}, "fusion": {5, 5}} {
+		lib := load(t, filepath.Join(sharedData, "runbooks", name))
+		c := lib.Coverage([]string{filepath.Join(sharedData, "rules", name+"-alert*s.yml")})
+		assert.Empty(t, c.Findings, name)
+		assert.Len(t, c.Rules, want.rules, name)
+		assert.Len(t, c.Uncovered(), want.uncovered, name)
+		assert.Empty(t, c.Fallbacks(), name)
+		assert.Empty(t, c.Unmatched, name)
+		for _, r := range c.Rules {
+			found := ""
+			if rb := lib.Find(&tocsin.Alert{Labels: tocsin.Labels{"alertname": r.Alert}}); rb != nil {
+				found = rb.ID
+			}
+			assert.Equal(t, found, r.Runbook, r.Alert)
+		}
+	}
+}
