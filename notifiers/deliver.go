@@ -145,6 +145,9 @@ func (d *Dispatcher) notice(ctx context.Context, t Target, inc *tocsin.Incident,
 	if d.o.Runbook != nil && inc.Runbook != "" {
 		n.Runbook = d.o.Runbook(inc.Runbook, labels)
 	}
+	if d.o.Steps != nil && inc.Runbook != "" {
+		n.Steps = d.o.Steps(ctx, inc)
+	}
 	if d.o.URL != nil {
 		n.URL = d.o.URL(inc.ID)
 	}

@@ -88,6 +88,9 @@ type Options struct {
 	// Runbook returns the runbook with its placeholders filled in, or nil; a
 	// nil function means that there are no runbooks.
 	Runbook func(id string, labels tocsin.Labels) *tocsin.Runbook
+	// Steps says how the steps of an incident's runbook stand; nil: that is not
+	// known.
+	Steps func(context.Context, *tocsin.Incident) []tocsin.StepView
 	// URL returns the address of an incident's page; nil: there is none.
 	URL func(id string) string
 	// Ahead says what happens to an incident if nobody answers, the next first;

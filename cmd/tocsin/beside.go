@@ -6,28 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tocsin-oncall/tocsin"
-	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/runbooks"
-	"github.com/tocsin-oncall/tocsin/runbooks/graph"
-	"github.com/tocsin-oncall/tocsin/runbooks/live"
 	"github.com/tocsin-oncall/tocsin/server"
 )
-
-// graphSpan is how much of the past a graph shows.
-const graphSpan = time.Hour
-
-// openLive makes what asks Prometheus; without a URL nothing is asked.
-func (a *App) openLive(cfg *config.Config) (err error) {
-	if cfg.Prometheus.URL == "" {
-		return nil
-	}
-	a.prometheus, err = live.New(live.Config{
-		URL: cfg.Prometheus.URL, BearerToken: cfg.Prometheus.BearerToken.Reveal(), Timeout: time.Duration(cfg.Prometheus.Timeout),
-		Registerer: a.registry,
-	})
-	return err
-}
 
 // beside is what stands beside an incident's steps, in lines.
 func (a *App) beside(ctx context.Context, id string) ([]server.Fact, error) {
@@ -92,40 +73,4 @@ func earlier(t *runbooks.Earlier) string {
 		parts = append(parts, "and more")
 	}
 	return strings.Join(parts, "\n")
-}
-
-// drawGraph draws what the rule of an incident's first alert asks for.
-func (a *App) drawGraph(ctx context.Context, id string) ([]byte, error) {
-	alerts, err := a.store.AlertsOf(ctx, id, 1)
-	if err != nil {
-		return nil, err
-	}
-	if len(alerts) == 0 {
-		return nil, tocsin.ErrNotFound
-	}
-	expr, ok := live.ExprOf(alerts[0].GeneratorURL)
-	if !ok {
-		return nil, tocsin.ErrNotFound
-	}
-	chart := graph.Chart{Title: expr, To: time.Now(), Step: live.Step(graphSpan)}
-	chart.From = chart.To.Add(-graphSpan)
-	shown, limit, compared := live.Threshold(expr)
-	if compared {
-		chart.Threshold = &limit
-	} else {
-		shown = expr
-	}
-	r, err := a.prometheus.Range(ctx, shown, chart.From, chart.To, chart.Step)
-	if err != nil {
-		return nil, err
-	}
-	chart.More = r.Total - len(r.Series)
-	for _, s := range r.Series {
-		drawn := graph.Series{Name: s.Labels.String()}
-		for _, p := range s.Points {
-			drawn.Points = append(drawn.Points, graph.Point(p))
-		}
-		chart.Series = append(chart.Series, drawn)
-	}
-	return chart.SVG(), nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	pd "github.com/PagerDuty/go-pagerduty"
@@ -44,6 +45,7 @@ func (p *Notifier) event(action, key string, n *tocsin.Notice) *pd.V2Event {
 	for _, l := range links {
 		ev.Links = append(ev.Links, l)
 	}
+	ev.Images = p.images(n)
 	ev.Payload = payload(n)
 	text := paragraph(n.Incident.Text, maxText)
 	ev.Payload.Details = withText(text, details(n, maxEvent-escaped*(outside(ev, links)+len(text))-1024))
@@ -79,7 +81,31 @@ func outside(ev *pd.V2Event, links []link) int {
 	for _, l := range links {
 		size += len(l.Href) + len(l.Text) + 16
 	}
+	for range ev.Images {
+		size += 2*maxURL + maxField + 64
+	}
 	return size
+}
+
+// image is an element of "images"
+// (https://developer.pagerduty.com/docs/events-api-v2/trigger-events): the source must
+// be served over https.
+type image struct {
+	Src  string `json:"src"`
+	Href string `json:"href,omitempty"`
+	Alt  string `json:"alt,omitempty"`
+}
+
+// images are the graph of what fires, which leads to the incident's page.
+func (p *Notifier) images(n *tocsin.Notice) []any {
+	if p.image == nil || len(n.Alerts) == 0 || n.Alerts[0].GeneratorURL == "" {
+		return nil
+	}
+	src := webURL(p.image(n.Incident))
+	if !strings.HasPrefix(src, "https://") {
+		return nil
+	}
+	return []any{image{Src: src, Href: webURL(n.URL), Alt: "What the rule of this alert asks for"}}
 }
 
 func payload(n *tocsin.Notice) *pd.V2Payload {

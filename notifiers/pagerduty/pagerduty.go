@@ -52,7 +52,14 @@ type Notifier struct {
 	timeout time.Duration
 	client  *pd.Client
 	notes   *REST
+	image   func(*tocsin.Incident) string
 }
+
+// ShowImages has trigger events show a picture: image returns its address, which
+// PagerDuty's servers and the browsers of its users load without any credentials, or
+// "" for an incident that has none. An address that is not https is left out. It must
+// not block. Call it before the first delivery.
+func (p *Notifier) ShowImages(image func(*tocsin.Incident) string) { p.image = image }
 
 // New returns a notifier. It makes no calls. A missing or wrong routing key is
 // reported by Deliver, as a permanent error.

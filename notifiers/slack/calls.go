@@ -21,6 +21,8 @@ const (
 	methodTell    = "chat.postEphemeral"
 	methodView    = "views.open"
 	methodTest    = "auth.test"
+	methodAskFile = "files.getUploadURLExternal"
+	methodAddFile = "files.completeUploadExternal"
 )
 
 // send posts or updates a message and returns the channel's ID and the

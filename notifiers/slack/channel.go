@@ -81,7 +81,11 @@ func (ch *Channel) Deliver(ctx context.Context, n tocsin.Notice) (tocsin.Receipt
 		ch.doubtThread(n.Incident.ID)
 	}
 	if n.Delivery.Ref == "" || n.Delivery.Revision < n.Incident.Revision {
-		return ch.deliverMessage(ctx, &n)
+		r, err := ch.deliverMessage(ctx, &n)
+		if err == nil && !r.Digest {
+			ch.client.tell(&n, r.Ref)
+		}
+		return r, err
 	}
 	return ch.deliverThread(ctx, &n)
 }

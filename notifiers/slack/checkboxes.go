@@ -17,6 +17,10 @@ import (
 // may have several. What a group showed is in its block's ID: see ParseStepGroup.
 const ActionSteps = "tocsin_steps"
 
+// ActionStepMore asks for a window in which a step can be begun, skipped, or written
+// about. It stands in the last group of check boxes; its value is the incident.
+const ActionStepMore = "tocsin_step_more"
+
 // Limits of check boxes
 // (https://docs.slack.dev/reference/block-kit/block-elements/checkboxes-element,
 // https://docs.slack.dev/reference/block-kit/composition-objects/option-object).
@@ -136,24 +140,29 @@ func (v *view) finished(s *tocsin.Step) bool {
 	return status == tocsin.StepDone || status == tocsin.StepSkipped
 }
 
+// next is the index of the first step that is not finished, or how many there are.
+func (v *view) next() int {
+	first := slices.IndexFunc(v.Runbook.Steps, func(s tocsin.Step) bool { return !v.finished(&s) })
+	if first < 0 {
+		return len(v.Runbook.Steps)
+	}
+	return first
+}
+
 // boxes shows the steps as check boxes: from the one before the first that is not
 // finished, where there is no room for all. Below each group come the commands of
 // its next steps.
 func (v *view) boxes() {
 	steps := v.Runbook.Steps
 	most := min(v.detail.boxes, len(steps))
-	first := slices.IndexFunc(steps, func(s tocsin.Step) bool { return !v.finished(&s) })
-	if first < 0 {
-		first = len(steps)
-	}
-	from := max(0, min(first-1, len(steps)-most))
+	from := max(0, min(v.next()-1, len(steps)-most))
 	if from > 0 && most > 0 {
 		v.b.line(fmt.Appendf(nil, "… %d earlier %s", from, plural(uint64(from), "step")))
 	}
 	told := 0
 	for at, group := from, 0; at < from+most; at, group = at+maxBoxes, group+1 {
 		end := min(at+maxBoxes, from+most)
-		v.boxGroup(group, at, end)
+		v.boxGroup(group, at, end, end == from+most)
 		for n := at; n < end && told < v.detail.steps; n++ {
 			if s := &steps[n]; !v.finished(s) && v.saysMore(n) {
 				v.step(n+1, s)
@@ -167,8 +176,9 @@ func (v *view) boxes() {
 	v.b.flush()
 }
 
-// boxGroup adds the check boxes of the steps at from until end.
-func (v *view) boxGroup(number, from, end int) {
+// boxGroup adds the check boxes of the steps at from until end. Below the last one
+// stands what else can be done about a step.
+func (v *view) boxGroup(number, from, end int, last bool) {
 	i := v.Incident
 	g := StepGroup{Incident: i.ID}
 	c := control{Type: "checkboxes", ActionID: ActionSteps}
@@ -182,8 +192,12 @@ func (v *view) boxGroup(number, from, end int) {
 		c.Options = append(c.Options, o)
 		g.Steps = append(g.Steps, StepBox{StepKey(s.ID), on})
 	}
+	elements := []control{c}
+	if last {
+		elements = append(elements, button(ActionStepMore, "Begin, skip, note…", i.ID, ""))
+	}
 	v.b.flush()
-	v.b.blocks = append(v.b.blocks, block{Type: "actions", BlockID: g.id(i.Revision, number), Elements: []control{c}})
+	v.b.blocks = append(v.b.blocks, block{Type: "actions", BlockID: g.id(i.Revision, number), Elements: elements})
 }
 
 func (v *view) box(n int, s *tocsin.Step) option {
@@ -232,15 +246,22 @@ func (v *view) saysMore(n int) bool {
 // plain text, which is all that every client takes here: it is UTC, with the day
 // where that is not the incident's first.
 func (v *view) boxNote(s *tocsin.Step) string {
+	edited := ""
+	if v.edited(s) {
+		edited = editedSince
+	}
 	p := v.Incident.Progress.Of(s.ID)
 	if p == nil || p.Status == tocsin.StepOpen {
-		return ""
+		return edited
 	}
 	by := escape(p.By, 30, plain)
 	if by == "" {
 		by = "-"
 	}
 	text := stepVerb(p.Status) + by + ", " + boxTime(p.At, v.Incident.OpenedAt)
+	if edited != "" {
+		text = edited + " · " + text
+	}
 	if p.Note != "" {
 		text += ": " + p.Note
 	}

@@ -53,6 +53,9 @@ type Client struct {
 	// http sends what is no call of the Web API.
 	http *http.Client
 
+	// shown is told of incidents' messages; nil: nobody is.
+	shown func(Shown)
+
 	mu       sync.Mutex
 	channels map[string]*Channel
 	// self is the ID of the token's own user, once it is known.

@@ -22,6 +22,8 @@ const (
 	FeatureChannels Feature = "incident channels"
 	// FeaturePrivateChannels is the same with private ones.
 	FeaturePrivateChannels Feature = "private incident channels"
+	// FeatureGraphs is drawings of what an incident's rule asks for.
+	FeatureGraphs Feature = "graphs"
 	// FeatureSocketMode is callbacks over connections of our own.
 	FeatureSocketMode Feature = "Socket Mode"
 )
@@ -91,6 +93,9 @@ var permissions = []Permission{
 	{Call: methodArchive, Scope: "groups:write", For: FeaturePrivateChannels, Why: "archive it afterwards"},
 	{Call: methodList, Scope: "groups:read", For: FeaturePrivateChannels, Why: "find the channel again after a crash"},
 	{Call: methodPin, Scope: "pins:write", For: FeaturePrivateChannels, Why: "pin the incident's message there"},
+
+	{Call: methodAskFile, Scope: "files:write", For: FeatureGraphs, Why: "put the graph of what fires into the incident's thread"},
+	{Call: methodAddFile, Scope: "files:write", For: FeatureGraphs, Why: "put the graph of what fires into the incident's thread"},
 
 	{Call: methodConnect, Scope: "connections:write", Level: "app", For: FeatureSocketMode, Why: "open the connections over which clicks come"},
 }

@@ -133,7 +133,7 @@ func TestWhateverIsHeardIsInTheTable(t *testing.T) {
 
 // botScopes are all that a bot may have, of those that have to do with what is
 // called (https://docs.slack.dev/reference/scopes).
-var botScopes = regexp.MustCompile(`^(app_mentions:read|channels:(history|join|manage|read|write\.invites|write\.topic)|chat:write(\.public|\.customize)?|commands|connections:write|groups:(history|read|write)|im:(history|read|write)|mpim:(history|read|write)|pins:(read|write)|reactions:(read|write)|usergroups:(read|write)|users:read(\.email)?)$`)
+var botScopes = regexp.MustCompile(`^(app_mentions:read|channels:(history|join|manage|read|write\.invites|write\.topic)|chat:write(\.public|\.customize)?|commands|connections:write|files:write|groups:(history|read|write)|im:(history|read|write)|mpim:(history|read|write)|pins:(read|write)|reactions:(read|write)|usergroups:(read|write)|users:read(\.email)?)$`)
 
 func TestThePermissionsMakeSense(t *testing.T) {
 	t.Parallel()

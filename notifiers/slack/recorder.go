@@ -133,6 +133,9 @@ type answer struct {
 	Team   jsontext.Value `json:"team,omitzero"`
 	// ScheduledID is of a message that is to be posted later.
 	ScheduledID string `json:"scheduled_message_id,omitzero"`
+	// UploadURL is where the bytes of the file FileID go.
+	UploadURL string `json:"upload_url,omitzero"`
+	FileID    string `json:"file_id,omitzero"`
 	// UserID is the token's own user.
 	UserID string `json:"user_id,omitzero"`
 	// Users are the members of a user group.

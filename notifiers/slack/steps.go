@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 func (v *view) runbook() {
 	rb := v.Runbook
 	if rb == nil || len(rb.Steps) == 0 {
+		v.gone("📖 *Runbook*: it is not there any more.")
 		return
 	}
 	boxes := v.tickable()
@@ -30,6 +32,7 @@ func (v *view) runbook() {
 	v.b.line(b)
 	if boxes {
 		v.boxes()
+		v.gone("")
 		return
 	}
 	for n := range rb.Steps {
@@ -40,7 +43,56 @@ func (v *view) runbook() {
 		v.step(n+1, &rb.Steps[n])
 	}
 	v.b.flush()
+	v.gone("")
 }
+
+// maxGone is how many steps are shown that are gone.
+const maxGone = 5
+
+// gone shows, struck through, the steps that are not in the runbook any more: what
+// was done about them still counts. head comes before them, where there are any.
+func (v *view) gone(head string) {
+	if v.detail.boxes == 0 {
+		return
+	}
+	var lines []string
+	more := 0
+	for n := range v.Steps {
+		s := &v.Steps[n]
+		switch {
+		case !s.Gone:
+		case len(lines) == maxGone:
+			more++
+		default:
+			lines = append(lines, string(appendGone(v.line[:0], s)))
+		}
+	}
+	if len(lines) == 0 {
+		return
+	}
+	if head != "" {
+		v.b.line([]byte(head))
+	}
+	if more > 0 {
+		lines = append(lines, "… and "+strconv.Itoa(more)+" more that are gone")
+	}
+	v.b.flush()
+	v.b.blocks = append(v.b.blocks, block{Type: "context", Elements: []textObject{*mrkdwn([]byte(strings.Join(lines, "\n")))}})
+}
+
+func appendGone(b []byte, s *tocsin.StepView) []byte {
+	b = append(append(b, "Gone from the runbook: ~"...), strconv.Itoa(s.Number)...)
+	b = append(appendText(append(b, ". "...), s.Text, 80, prose), '~')
+	return appendDone(b, &tocsin.StepProgress{Status: s.Status, By: s.By, At: s.At, Note: s.Note})
+}
+
+// edited reports whether a step is not what it was when the incident opened.
+func (v *view) edited(s *tocsin.Step) bool {
+	return slices.ContainsFunc(v.Steps, func(w tocsin.StepView) bool { return w.ID == s.ID && w.Edited && !w.Gone })
+}
+
+// editedSince marks such a step.
+const editedSince = "edited since"
 
 // step writes one step: its words, then each command in a block of its own.
 func (v *view) step(number int, s *tocsin.Step) {
@@ -51,6 +103,9 @@ func (v *view) step(number int, s *tocsin.Step) {
 		b = append(b, ": "...)
 	}
 	b = appendText(b, s.Text, v.detail.step, prose)
+	if v.edited(s) {
+		b = append(b, " · "+editedSince...)
+	}
 	v.b.line(appendDone(b, v.Incident.Progress.Of(s.ID)))
 	for n := range s.Commands {
 		if n == v.detail.commands {
@@ -87,4 +142,35 @@ func (v *view) command(c *tocsin.Command) {
 		b = appendCode(b, p, 60)
 	}
 	v.b.line(b)
+}
+
+// maxChoices is the most options of a menu
+// (https://docs.slack.dev/reference/block-kit/block-elements/select-menu-element).
+const maxChoices = 100
+
+// StepChoices are the steps of a runbook, or nil, for a menu: the StepKey of each
+// and what it says, in order. Where there are too many they are those around the next
+// one.
+func StepChoices(rb *tocsin.Runbook, progress *tocsin.Progress) [][2]string {
+	if rb == nil {
+		return nil
+	}
+	v := view{Notice: &tocsin.Notice{Incident: &tocsin.Incident{Progress: progress}, Runbook: rb}}
+	from := max(0, min(v.next()-1, len(rb.Steps)-maxChoices))
+	var out [][2]string
+	for n := from; n < len(rb.Steps) && len(out) < maxChoices; n++ {
+		if key := StepKey(rb.Steps[n].ID); key != "" {
+			out = append(out, [2]string{key, v.boxLabel(n)})
+		}
+	}
+	return out
+}
+
+// NextStep is the StepKey of the first step that is not finished, or "".
+func NextStep(rb *tocsin.Runbook, progress *tocsin.Progress) string {
+	v := view{Notice: &tocsin.Notice{Incident: &tocsin.Incident{Progress: progress}, Runbook: rb}}
+	if n := v.next(); n < len(rb.Steps) {
+		return StepKey(rb.Steps[n].ID)
+	}
+	return ""
 }

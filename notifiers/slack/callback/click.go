@@ -91,6 +91,9 @@ func (h *Handler) clicked(ctx context.Context, p *interaction) answer {
 	if a.ActionID == slack.ActionSteps && p.Message != nil {
 		return h.ticked(ctx, p)
 	}
+	if a.ActionID == slack.ActionStepMore && p.Message != nil {
+		return h.stepMore(ctx, p)
+	}
 	if isRemedyAction(a.ActionID) && p.Message != nil {
 		return h.remedied(ctx, p)
 	}

@@ -26,6 +26,7 @@ const (
 	countAlerts = 50_000
 	// latestHidden are the incidents that are named.
 	latestHidden = 5
+	firstHidden  = 20
 )
 
 // lists are how many incidents are asked for, until they reach back far enough: a
@@ -109,6 +110,8 @@ type hiddenNow struct {
 	alerts, held, incidents int
 	// least is true when not all could be looked at.
 	least bool
+	// first are the newest of the incidents.
+	first []*tocsin.Incident
 }
 
 // now counts over the open incidents.
@@ -133,16 +136,19 @@ func (n *counter) now(ctx context.Context) (out hiddenNow) {
 			break
 		}
 		if inc.Firing > 0 {
-			out.add(n.firing(ctx, inc))
+			out.add(inc, n.firing(ctx, inc))
 		}
 	}
 	return out
 }
 
-func (o *hiddenNow) add(one hiddenNow) {
+func (o *hiddenNow) add(inc *tocsin.Incident, one hiddenNow) {
 	o.alerts, o.held, o.least = o.alerts+one.alerts, o.held+one.held, o.least || one.least
-	if one.alerts > 0 {
-		o.incidents++
+	if one.alerts == 0 {
+		return
+	}
+	if o.incidents++; len(o.first) < firstHidden {
+		o.first = append(o.first, inc)
 	}
 }
 

@@ -16,10 +16,13 @@ const (
 	modalNote    = "tocsin_note"
 	modalPerson  = "tocsin_person"
 	modalSilence = "tocsin_silence"
+	modalStep    = "tocsin_step"
 
 	inputText   = "text"
 	inputPerson = "person"
 	inputFor    = "for"
+	inputStep   = "step"
+	inputStatus = "status"
 )
 
 // maxNote is the longest note that a modal takes, in characters.
@@ -73,7 +76,7 @@ func (h *Handler) submitted(ctx context.Context, p *interaction) answer {
 		return answer{refusal: malformed("payload", "its payload is not the answer to a window of ours")}
 	}
 	do, known := map[string]func(context.Context, *clicking, *view) answer{
-		modalNote: h.addNote, modalPerson: h.callPerson, modalSilence: h.makeSilence,
+		modalNote: h.addNote, modalPerson: h.callPerson, modalSilence: h.makeSilence, modalStep: h.workStep,
 	}[v.Callback]
 	if !known {
 		return answer{refusal: malformed("action", "the window is not one of ours")}

@@ -302,7 +302,7 @@ func (c *call) time(base time.Time) (time.Time, error) {
 // mayChange holds an override to the rights of who makes it: everybody who responds
 // may take over a shift, and hand over their own, which alone it then changes.
 func (d *Desk) mayChange(ctx context.Context, c *call, o *tocsin.Override) error {
-	if o.User == c.Who || o.Kind == tocsin.OverrideReplace && o.Replaces == c.Who || d.may(c.Who, tocsin.RightManage) {
+	if o.MayPut(c.Who) || d.may(c.Who, tocsin.RightManage) {
 		return nil
 	}
 	const without = "without the right to " + string(tocsin.RightManage) + " one can take over a shift, or hand over one's own"
@@ -333,7 +333,7 @@ func (d *Desk) cancelOverride(ctx context.Context, c *call) ([]string, error) {
 	switch {
 	case n < 0:
 		return nil, refuse("there is no override %s; those in force and to come: %s", quote(id), typed("override list"))
-	case all[n].CreatedBy != c.Who && all[n].Replaces != c.Who && !d.may(c.Who, tocsin.RightManage):
+	case !all[n].MayCancel(c.Who) && !d.may(c.Who, tocsin.RightManage):
 		return nil, refuse("it was made by %s; without the right to %s one can cancel one's own.",
 			slack.Escape(cmp.Or(all[n].CreatedBy, "somebody else"), 60), tocsin.RightManage)
 	}

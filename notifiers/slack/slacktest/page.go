@@ -56,7 +56,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	case "/click", "/submit", "/dismiss", "/command", "/home":
 		s.serveDoing(w, r)
 	default:
-		http.NotFound(w, r)
+		s.serveFile(w, r)
 	}
 }
 

@@ -41,6 +41,11 @@ func (m Message) See() Seen {
 	r.out.Reset()
 	r.attachments(m.Attachments)
 	body.WriteString(r.out.String())
+	r.out.Reset()
+	for n := range m.Files {
+		r.file(&m.Files[n])
+	}
+	body.WriteString(r.out.String())
 	return Seen{HTML: template.HTML(body.String()), Mentions: r.mentions, Links: r.links}
 }
 

@@ -59,6 +59,7 @@ type Server struct {
 	responses  map[string]*response // by path
 	ephemerals []Ephemeral
 	later      map[string]scheduled // by ID
+	files      files
 	boxes      map[boxView][]string // what is ticked before whom, by value
 	lastTS     int64                // microseconds
 	nextID     uint64
@@ -154,8 +155,8 @@ func New(opts ...Option) *Server {
 // of the page and the connections of Socket Mode. The server answers on.
 func (s *Server) Close() { s.closing.Do(func() { close(s.closed) }) }
 
-// ServeHTTP answers the Web API below /api/, messages to a response_url, connections
-// of Socket Mode, the page at / and what the page needs.
+// ServeHTTP answers the Web API below /api/, messages to a response_url, files that
+// are uploaded, connections of Socket Mode, the page at / and what the page needs.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if method, ok := strings.CutPrefix(r.URL.Path, "/api/"); ok {
 		s.serveAPI(w, r, method)
@@ -167,6 +168,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if isResponse(r.URL.Path) {
 		s.serveResponse(w, r)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, uploadPath) {
+		s.serveUpload(w, r)
 		return
 	}
 	s.servePage(w, r)
@@ -244,30 +249,32 @@ type route struct {
 
 func (s *Server) methods() map[string]route {
 	out := map[string]route{
-		"api.test":                    {nil, s.apiTest},
-		"auth.test":                   {nil, s.authTest},
-		"chat.postMessage":            {[]string{"chat:write"}, s.postMessage},
-		"chat.postEphemeral":          {[]string{"chat:write"}, s.postEphemeral},
-		"chat.update":                 {[]string{"chat:write"}, s.update},
-		"chat.scheduleMessage":        {[]string{"chat:write"}, s.schedule},
-		"chat.deleteScheduledMessage": {[]string{"chat:write"}, s.unschedule},
-		"chat.delete":                 {[]string{"chat:write"}, s.deleteMessage},
-		"conversations.history":       {historyScopes, s.history},
-		"conversations.replies":       {historyScopes, s.replies},
-		"conversations.info":          {channelScopes, s.conversationInfo},
-		"conversations.list":          {channelScopes, s.conversationList},
-		"conversations.join":          {[]string{"channels:join"}, s.conversationJoin},
-		"conversations.open":          {[]string{"im:write"}, s.conversationOpen},
-		"users.info":                  {[]string{"users:read"}, s.userInfo},
-		"users.lookupByEmail":         {[]string{"users:read.email"}, s.userByEmail},
-		"usergroups.list":             {[]string{"usergroups:read"}, s.userGroupList},
-		"usergroups.users.list":       {[]string{"usergroups:read"}, s.userGroupUsers},
-		"usergroups.users.update":     {[]string{"usergroups:write"}, s.userGroupUpdate},
-		"views.open":                  {nil, s.viewOpen},
-		"views.publish":               {nil, s.viewPublish},
-		"views.update":                {nil, s.viewUpdate},
-		"reactions.add":               {[]string{"reactions:write"}, s.reactionAdd},
-		"apps.connections.open":       {nil, s.connectionOpen},
+		"api.test":                     {nil, s.apiTest},
+		"auth.test":                    {nil, s.authTest},
+		"chat.postMessage":             {[]string{"chat:write"}, s.postMessage},
+		"chat.postEphemeral":           {[]string{"chat:write"}, s.postEphemeral},
+		"chat.update":                  {[]string{"chat:write"}, s.update},
+		"chat.scheduleMessage":         {[]string{"chat:write"}, s.schedule},
+		"chat.deleteScheduledMessage":  {[]string{"chat:write"}, s.unschedule},
+		"chat.delete":                  {[]string{"chat:write"}, s.deleteMessage},
+		"conversations.history":        {historyScopes, s.history},
+		"conversations.replies":        {historyScopes, s.replies},
+		"conversations.info":           {channelScopes, s.conversationInfo},
+		"conversations.list":           {channelScopes, s.conversationList},
+		"conversations.join":           {[]string{"channels:join"}, s.conversationJoin},
+		"conversations.open":           {[]string{"im:write"}, s.conversationOpen},
+		"users.info":                   {[]string{"users:read"}, s.userInfo},
+		"users.lookupByEmail":          {[]string{"users:read.email"}, s.userByEmail},
+		"usergroups.list":              {[]string{"usergroups:read"}, s.userGroupList},
+		"usergroups.users.list":        {[]string{"usergroups:read"}, s.userGroupUsers},
+		"usergroups.users.update":      {[]string{"usergroups:write"}, s.userGroupUpdate},
+		"views.open":                   {nil, s.viewOpen},
+		"views.publish":                {nil, s.viewPublish},
+		"views.update":                 {nil, s.viewUpdate},
+		"reactions.add":                {[]string{"reactions:write"}, s.reactionAdd},
+		"apps.connections.open":        {nil, s.connectionOpen},
+		"files.getUploadURLExternal":   {[]string{"files:write"}, s.fileAsk},
+		"files.completeUploadExternal": {[]string{"files:write"}, s.fileShare},
 	}
 	maps.Copy(out, s.roomMethods())
 	return out

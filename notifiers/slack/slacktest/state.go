@@ -2,7 +2,6 @@ package slacktest
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +43,7 @@ type message struct {
 	latestReply  string
 	reactions    []string
 	subtype      string
+	files        []*file
 }
 
 func (m *message) isReply() bool { return m.threadTS != "" && m.threadTS != m.ts }
@@ -65,6 +65,7 @@ type wireMessage struct {
 	ReplyCount  int            `json:"reply_count,omitzero"`
 	LatestReply string         `json:"latest_reply,omitzero"`
 	Edited      *wireEdited    `json:"edited,omitzero"`
+	Files       []wireFile     `json:"files,omitzero"`
 }
 
 type wireEdited struct {
@@ -77,6 +78,9 @@ func (m *message) wire(metadata bool) wireMessage {
 		Type: "message", Subtype: m.subtype, TS: m.ts, User: m.user, BotID: m.botID, Team: TeamID, Text: m.text,
 		Blocks: m.blocks, Attachments: m.attachments, ThreadTS: m.threadTS,
 		ReplyCount: m.replies, LatestReply: m.latestReply,
+	}
+	for _, f := range m.files {
+		w.Files = append(w.Files, f.wire())
 	}
 	if m.broadcast {
 		w.Subtype = "thread_broadcast"
@@ -276,6 +280,8 @@ type Message struct {
 	// Broadcast replies are seen in the channel too.
 	Broadcast bool
 	Reactions []string
+	// Files that it shares.
+	Files []File
 	// Replies of the thread, oldest first.
 	Replies []Message
 }
@@ -309,6 +315,9 @@ func (m *message) export(c *channel) Message {
 		Blocks: m.blocks, Attachments: m.attachments, Edits: m.edits, Broadcast: m.broadcast,
 		Reactions: slices.Clone(m.reactions),
 	}
+	for _, f := range m.files {
+		out.Files = append(out.Files, f.File)
+	}
 	if len(m.metadata) > 0 {
 		var meta struct {
 			Type    string         `json:"event_type"`
@@ -329,70 +338,4 @@ func (s *Server) Count(ref string) int {
 		return len(c.messages)
 	}
 	return 0
-}
-
-// Request is one call that was received.
-type Request struct {
-	At     time.Time
-	Method string
-	// Channel, TS and ThreadTS are the arguments of those names.
-	Channel, TS, ThreadTS string
-	// Users is the argument of that name, UserGroup that of the name usergroup.
-	Users, UserGroup string
-	ContentType      string
-	// Status of the answer; 0: none was given.
-	Status int
-	// Error is the code of the answer; empty: it was a success.
-	Error string
-}
-
-// ring keeps the newest entries.
-type ring[T any] struct {
-	items []T
-	next  int
-}
-
-func (r *ring[T]) add(v T, size int) {
-	if size <= 0 {
-		return
-	}
-	if len(r.items) < size {
-		r.items = append(r.items, v)
-		return
-	}
-	r.items[r.next] = v
-	r.next = (r.next + 1) % size
-}
-
-func (r *ring[T]) all() []T {
-	return append(slices.Clone(r.items[r.next:]), r.items[:r.next]...)
-}
-
-func (s *Server) record(r Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls[r.Method]++
-	s.log.add(r, s.logSize)
-}
-
-// Calls counts the calls of a method, whatever their outcome; the empty method
-// counts all.
-func (s *Server) Calls(method string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if method != "" {
-		return s.calls[method]
-	}
-	n := 0
-	for v := range maps.Values(s.calls) {
-		n += v
-	}
-	return n
-}
-
-// Requests returns the newest calls, oldest first. See WithRequestLog.
-func (s *Server) Requests() []Request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.log.all()
 }
