@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,9 @@ func (a *App) openRemedies(cfg *config.Config) error {
 		o.Prober = prober{a.prometheus}
 	}
 	a.setSecrets(cfg)
+	if err := sandbox.CleanUp(); err != nil {
+		a.log.Warn("what commands have left in the temporary folder could not be removed; remove it by hand", "error", err)
+	}
 	a.remedies.engine, err = remediation.New(rules, o)
 	return err
 }
@@ -172,15 +176,33 @@ type secrets struct {
 	replace atomic.Pointer[strings.Replacer]
 }
 
-func (a *App) setSecrets(cfg *config.Config) {
-	var pairs []string
-	for _, s := range cfg.Hidden {
-		pairs = append(pairs, s.Reveal(), "<secret>")
+func (a *App) setSecrets(cfg *config.Config) { a.secrets.replace.Store(hiding(cfg.Hidden)) }
+
+// hiding replaces secrets, the longest first: one may begin with another. Of one
+// that has several lines each is hidden by itself too: while a command writes,
+// what there is may end in the middle of it.
+func hiding(secrets []config.Secret) *strings.Replacer {
+	const telling = 8 // a shorter line, such as "}", gives nothing away
+	var all []string
+	for _, s := range secrets {
+		all = append(all, s.Reveal())
+		for line := range strings.Lines(s.Reveal()) {
+			if line = strings.TrimSpace(line); len(line) >= telling {
+				all = append(all, line)
+			}
+		}
 	}
-	a.secrets.replace.Store(strings.NewReplacer(pairs...))
+	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	var pairs []string
+	for _, s := range all {
+		if s != "" {
+			pairs = append(pairs, s, "<secret>")
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
-func (a *App) redact(b []byte) []byte { return []byte(a.secrets.replace.Load().Replace(string(b))) }
+func (a *App) redact(b []byte) []byte { return []byte(a.secrets.hide(string(b))) }
 
 // Remedies returns those that are declared, and what is stopped.
 func (r *remedies) Remedies(ctx context.Context) ([]tocsin.Remedy, []string, error) {

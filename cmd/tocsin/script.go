@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -20,41 +21,28 @@ type scene struct {
 	seen  func(*stage) bool
 }
 
-// demoNode are the labels of an alert about a node.
-func demoNode(region string, n int) map[string]string {
-	host := fmt.Sprintf("node-%s-%d", region, n)
-	return map[string]string{
-		"alertname": "NodeDown", "severity": "error", "region": region, "component": "node", "instance": host + ":9090", "host": host,
-	}
-}
-
-// script is the demo's story: a node goes down, a second one, one recovers, the
+// script is the demo's story: two nodes go down, a remedy brings one back, the
 // region goes down and its nodes are inhibited, bo takes it and works on it in
 // Slack, all resolve.
 func script() []scene {
-	node := func(n int) map[string]string { return demoNode("us-east", n) }
-	region := map[string]string{"alertname": "RegionDown", "severity": "critical", "region": "us-east", "component": "region"}
-	pending := map[string]string{"alertname": "HighPendingTransactions", "severity": "warning", "region": "eu-west", "instance": "node-eu-west-1:9090"}
-	return []scene{
-		{"a node goes down", post(fires(node(1), "Node node-us-east-1 is down")), incident("NodeDown", tocsin.Triggered, 1)},
-		{"a second node of the same region goes down: the same incident", post(fires(node(2), "Node node-us-east-2 is down")), incident("NodeDown", tocsin.Triggered, 2)},
-		{"the first node recovers", post(ends(node(1))), incident("NodeDown", tocsin.Triggered, 1)},
-		{"Alertmanager repeats itself: nothing changes", post(fires(node(2), "Node node-us-east-2 is down")), incident("NodeDown", tocsin.Triggered, 1)},
-		{"a warning elsewhere: chat only, nobody is paged", post(fires(pending, "1,400 transactions wait")), incident("HighPending", tocsin.Triggered, 1)},
-		{"the whole region goes down: its nodes are inhibited, and it is critical: it gets a channel of its own", post(fires(region, "Region us-east is down")), both(incident("RegionDown", tocsin.Triggered, 1), both(quiet("NodeDown"), roomOf("RegionDown", "Triggered")))},
-		{"a third node goes down: no page, the region's is enough", post(fires(node(3), "Node node-us-east-3 is down")), both(incident("NodeDown", tocsin.Triggered, 2), quiet("NodeDown"))},
+	down := func(firing uint32) func(*stage) bool { return incident("NodeDown", tocsin.Triggered, firing) }
+	scenes := []scene{
+		{"a node goes down", crash("node-us-east-1"), down(1)},
+		{"a second node of the same region goes down: the same incident", crash("node-us-east-2"), down(2)},
+	}
+	scenes = append(scenes, remedyScenes()...)
+	return append(scenes, []scene{
+		{"Alertmanager repeats itself: nothing changes", repeat, down(1)},
+		{"a warning elsewhere: chat only, nobody is paged", crowd("node-eu-west-1", 1400), incident("HighPending", tocsin.Triggered, 1)},
+		{"the whole region goes down: its nodes are inhibited, and it is critical: it gets a channel of its own", crash("node-us-east-2", "node-us-east-3"), both(incident("RegionDown", tocsin.Triggered, 1), both(quiet("NodeDown"), roomOf("RegionDown", "Triggered")))},
+		{"all its nodes are down now: no page, the region's is enough", nothing, both(down(3), quiet("NodeDown"))},
 		{"ana was called and does not answer: bo is called", nothing, called("RegionDown", "bo")},
 		{"bo clicks Acknowledge in Slack: nobody else is called", clickAcknowledge("RegionDown", "bo"), incident("RegionDown", tocsin.Acknowledged, 1)},
 		{"bo ticks the first two steps of the runbook", then(tick("RegionDown", "bo", 1), tick("RegionDown", "bo", 2)), both(incident("RegionDown", tocsin.Acknowledged, 1), ticked("RegionDown", 2))},
 		{"bo types /tocsin oncall: bo alone sees the answer", typeCommand("bo", "oncall"), answered("bo", "On call now")},
 		{"bo marks a message in the incident's channel with 📌: a note", pin("RegionDown", "bo", "the provider confirms it: back in 20 minutes"), incident("RegionDown", tocsin.Acknowledged, 1)},
-		{"everything recovers", post(ends(region), ends(node(2)), ends(node(3)), ends(pending)), both(both(incident("RegionDown", tocsin.Resolved, 0), roomOf("RegionDown", "Resolved")), both(incident("NodeDown", tocsin.Resolved, 0), incident("HighPending", tocsin.Resolved, 0)))},
-	}
-}
-
-// yours is what is left for whoever watches, when the script is over.
-func yours(ctx context.Context, s *stage) error {
-	return post(fires(demoNode("ap-south", 1), "Node node-ap-south-1 is down"))(ctx, s)
+		{"everything recovers", recovery, both(both(incident("RegionDown", tocsin.Resolved, 0), roomOf("RegionDown", "Resolved")), both(incident("NodeDown", tocsin.Resolved, 0), incident("HighPending", tocsin.Resolved, 0)))},
+	}...)
 }
 
 // demoPeople are the people of the demo's configuration, by their ID in Slack.
@@ -86,39 +74,35 @@ type demoAlert struct {
 }
 
 func fires(labels map[string]string, summary string) demoAlert {
-	return demoAlert{Status: "firing", Labels: labels, Annotations: map[string]string{"summary": summary}}
+	return demoAlert{
+		Status: "firing", Labels: labels, Annotations: map[string]string{"summary": summary},
+		Fingerprint: fmt.Sprintf("%016x", tocsin.Labels(labels).Fingerprint()),
+	}
 }
 
-func ends(labels map[string]string) demoAlert {
-	return demoAlert{Status: "resolved", Labels: labels, Annotations: map[string]string{}}
+// by is the alert of a rule: generatorURL links to its expression, as Prometheus does.
+func (a demoAlert) by(rule string) demoAlert {
+	a.Generator = "http://prometheus.example.com/graph?g0.expr=" + url.QueryEscape(rule) + "&g0.tab=1"
+	return a
 }
 
 // post sends alerts as Alertmanager does.
-func post(alerts ...demoAlert) func(context.Context, *stage) error {
-	return func(ctx context.Context, s *stage) error {
-		now := time.Now()
-		status := "resolved"
-		for i := range alerts {
-			a := &alerts[i]
-			a.StartsAt = s.started
-			a.Generator = "http://prometheus.example.com/graph"
-			a.Fingerprint = fmt.Sprintf("%016x", tocsin.Labels(a.Labels).Fingerprint())
-			if a.Status == "firing" {
-				status = "firing"
-			} else {
-				a.EndsAt = now
-			}
+func (s *stage) post(ctx context.Context, alerts ...demoAlert) error {
+	status := "resolved"
+	for i := range alerts {
+		if alerts[i].Status == "firing" {
+			status = "firing"
 		}
-		body, err := json.Marshal(map[string]any{
-			"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": status, "receiver": "tocsin",
-			"groupLabels": map[string]string{}, "commonLabels": map[string]string{}, "commonAnnotations": map[string]string{},
-			"externalURL": "http://alertmanager.example.com", "alerts": alerts,
-		})
-		if err != nil {
-			return err
-		}
-		return postJSON(ctx, s.url+"/webhook/alertmanager", body)
 	}
+	body, err := json.Marshal(map[string]any{
+		"version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "status": status, "receiver": "tocsin",
+		"groupLabels": map[string]string{}, "commonLabels": map[string]string{}, "commonAnnotations": map[string]string{},
+		"externalURL": "http://alertmanager.example.com", "alerts": alerts,
+	})
+	if err != nil {
+		return err
+	}
+	return postJSON(ctx, s.url+"/webhook/alertmanager", body)
 }
 
 func postJSON(ctx context.Context, url string, body []byte) error {
@@ -205,7 +189,14 @@ func (s *stage) summary() error {
 			resolved++
 		}
 	}
+	remedies := 0
+	if _, why := holder(); why == "" {
+		remedies = 1
+	}
+	_, starts := s.chain.node("node-us-east-2").where()
 	checks := []check{
+		{"nodes brought back by a remedy", s.verified("NodeDown"), remedies},
+		{"starts of node-us-east-2", starts, 3},
 		{"incident channels", len(s.slack.Rooms("inc-")), 1},
 		{"runbook steps done", s.done("RegionDown"), 2},
 		{"notes", s.notes("RegionDown"), 1},

@@ -70,6 +70,7 @@ func run(ctx context.Context, o options) error {
 		{"escalated-incidents", escalatedIncidents},
 		{"oncall", onCall},
 		{"clicks", clicks},
+		{"remedies", remedies},
 	}
 	var errs []error
 	for _, s := range all {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -82,6 +83,8 @@ func TestKillNineDuringAStorm(t *testing.T) {
 	w.settled(60 * time.Second)
 	t.Logf("%d alerts, %d kills, %d sends that were not answered with 2xx", n, kills, refused.Load())
 	checkStorm(t, w, n)
+	out, err := exec.CommandContext(t.Context(), binary, "audit", "--verify", "--server.url", "http://"+w.addr).CombinedOutput()
+	require.NoError(t, err, "the audit log: %s", out)
 }
 
 func checkStorm(t *testing.T, w *world, n int) {
