@@ -23,6 +23,8 @@ package config
 type Config struct {
 	// Where Tocsin listens, and who may speak to it.
 	Server Server `yaml:"server"`
+	// Who may come in, and what they may do.
+	Auth Auth `yaml:"auth"`
 	// Where incidents are kept, for how long, and how much room they may take.
 	Storage Storage `yaml:"storage"`
 	// The message stream that carries wake-ups and incident events. Embedded
@@ -78,8 +80,13 @@ type Config struct {
 	// Where the values behind the alerts can be asked for: for runbooks, and for
 	// what remedies are checked by.
 	Prometheus Prometheus `yaml:"prometheus" restart:"true"`
+	// Where else the audit log is written.
+	Audit Audit `yaml:"audit" restart:"true"`
 	// The remedies: scripts that may be run for an alert, each under a contract.
 	Remediations []Remediation `yaml:"remediations"`
+	// What anybody may see, without a log-in, of how things stand, at /status and
+	// /status.json. Off unless it lists components.
+	StatusPage StatusPage `yaml:"status_page"`
 	// Hidden is what no message, log or output may repeat: all secrets, and what
 	// ${NAME} has put in; the longest first. Values of less than 6 bytes are not
 	// among them: they would only make holes in what is shown.
@@ -89,7 +96,8 @@ type Config struct {
 // Server is the HTTP side.
 type Server struct {
 	// The address to serve on, host:port. Anything but a loopback address
-	// needs intake tokens (or intake_basic_auth) and api_tokens.
+	// needs intake tokens (or intake_basic_auth, or tls.client_ca_file), and
+	// api_tokens, auth.oidc or auth.proxy; or auth.local: false.
 	Listen string `yaml:"listen" default:"127.0.0.1:9911" example:"0.0.0.0:9911" restart:"true"`
 	// How people reach Tocsin: the base of the links in messages.
 	ExternalURL string `yaml:"external_url" defaultdoc:"from listen" example:"https://tocsin.example.com"`
@@ -100,8 +108,11 @@ type Server struct {
 	IntakeTokensFile string `yaml:"intake_tokens_file" path:"true" example:"intake.tokens"`
 	// A user name and password that senders may present instead of a token.
 	IntakeBasicAuth *BasicAuth `yaml:"intake_basic_auth"`
-	// Bearer tokens for the JSON API and the pages, as name:token or token.
-	// The name is the actor on timelines; without one it is "api".
+	// Bearer tokens for the JSON API and the pages, as name:token,
+	// name:role:token or token. The name is the actor on timelines; without one
+	// it is "api". The role is viewer, responder, manager or admin; without one it
+	// is admin. Better ones, which are kept as hashes only and expire, are made with
+	// tocsin token create.
 	APITokens []APIToken `yaml:"api_tokens" example:"['ana:${ANA_TOKEN}']"`
 	// File with the API tokens, one a line.
 	APITokensFile string `yaml:"api_tokens_file" path:"true" example:"api.tokens"`
@@ -111,6 +122,8 @@ type Server struct {
 	CalendarToken Secret `yaml:"calendar_token" example:"${CALENDAR_TOKEN}"`
 	// File with the calendar token.
 	CalendarTokenFile string `yaml:"calendar_token_file" path:"true" example:"calendar.token"`
+	// HTTPS. Absent: plain HTTP.
+	TLS *ServerTLS `yaml:"tls" restart:"true"`
 	// What one sender may ask of Tocsin.
 	Limits Limits `yaml:"limits"`
 }
@@ -143,6 +156,10 @@ type Limits struct {
 	Queue int `yaml:"queue" default:"1024" example:"4096" restart:"true"`
 	// How long a request may wait for the store before the answer is 503.
 	Wait Duration `yaml:"wait" default:"3s" example:"5s"`
+	// How many requests a second one token, or one person, may make of the API and
+	// the pages; twice as many at once. Beyond it the answer is 429. Senders of
+	// alerts are not counted.
+	RequestsPerSecond int `yaml:"requests_per_second" default:"100" example:"20" restart:"true"`
 	// The most connections open at once.
 	Connections int `yaml:"connections" default:"10000" example:"2000" restart:"true"`
 }
@@ -199,8 +216,12 @@ type NATSEvents struct {
 
 // Runbooks is where the runbooks are.
 type Runbooks struct {
-	// Folders with markdown files. They are read at the start and at a reload.
+	// Folders with markdown files. They are read at the start, at a reload, and when
+	// files have changed.
 	Dirs []string `yaml:"dirs" path:"true" example:"[runbooks, ../platform/runbooks]"`
+	// How often it is looked whether files have changed. 0: never, only a reload
+	// reads them again.
+	ReloadInterval Duration `yaml:"reload_interval" default:"30s" example:"5s"`
 }
 
 // Incidents holds the rules of time for incidents.

@@ -26,7 +26,10 @@ type User struct {
 	PagerDutyRoutingKey Secret `yaml:"pagerduty_routing_key" example:"${ANA_PAGERDUTY_KEY}"`
 	// File with the routing key.
 	PagerDutyRoutingKeyFile string `yaml:"pagerduty_routing_key_file" path:"true" example:"ana.key"`
-	// What the person may do in Slack: viewer (look), responder (also answer, page,
+	// What the OpenID Connect provider, or the proxy, calls the person, where that is
+	// neither the name nor the e-mail address.
+	Login string `yaml:"login" example:"ana.garcia"`
+	// What the person may do, wherever they ask: viewer (look), responder (also answer, page,
 	// silence, work through runbooks), manager (also change other people's
 	// shifts), admin.
 	Role string `yaml:"role" default:"responder" example:"manager" jsonschema:"enum=viewer,enum=responder,enum=manager,enum=admin"`

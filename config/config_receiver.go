@@ -82,6 +82,10 @@ type PagerDuty struct {
 	// configuration: PagerDuty shows it beside the incidents that follow, and pages
 	// nobody.
 	ChangeEvents bool `yaml:"change_events" default:"false" example:"true"`
+	// Show the graph of what fires on PagerDuty's incidents: a link to a picture on
+	// this server, signed and good for a week, which whoever has it can open without
+	// logging in. Needs prometheus.url, and server.external_url with https.
+	Images bool `yaml:"images" default:"false" example:"true"`
 	// Events a minute and routing key. 0: no limit.
 	RateLimit float64 `yaml:"rate_limit" default:"100" example:"60"`
 	// How long one call may take.

@@ -11,7 +11,7 @@ import (
 
 // The comments of the structs are the words of the reference and the schema.
 //
-//go:embed config.go config_oncall.go config_people.go config_policy.go config_doors.go config_receiver.go config_route.go config_remediation.go
+//go:embed config.go config_access.go config_audit.go config_oncall.go config_people.go config_policy.go config_doors.go config_receiver.go config_route.go config_remediation.go config_status.go
 var sources embed.FS
 
 // section is a struct of the configuration and where it is written: "" for the

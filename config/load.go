@@ -102,7 +102,7 @@ func yamlMistake(e *yaml.LoadError) string {
 // complete fills in the defaults that depend on other values.
 func complete(rep *report, c *Config) {
 	if c.Server.ExternalURL == "" {
-		c.Server.ExternalURL = "http://" + reachable(c.Server.Listen)
+		c.Server.ExternalURL = schemeOf(&c.Server) + reachable(c.Server.Listen)
 	}
 	c.Server.ExternalURL = trimSlash(c.Server.ExternalURL)
 	c.PagerDuty.EventsURL = trimSlash(c.PagerDuty.EventsURL)
@@ -124,6 +124,13 @@ func complete(rep *report, c *Config) {
 	for i := range c.EscalationPolicies {
 		completePolicy(rep, &c.EscalationPolicies[i])
 	}
+}
+
+func schemeOf(s *Server) string {
+	if s.TLS != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 func completeSMTP(rep *report, s *SMTP) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
 )
 
@@ -98,7 +99,7 @@ func TestDefaults(t *testing.T) {
 		Listen: "127.0.0.1:9911", ExternalURL: "http://127.0.0.1:9911",
 		Limits: config.Limits{
 			Body: 4 << 20, Alerts: 10000, Labels: 128, LabelName: 1 << 10, LabelValue: 16 << 10,
-			Queue: 1024, Wait: d(3 * time.Second), Connections: 10000,
+			Queue: 1024, Wait: d(3 * time.Second), RequestsPerSecond: 100, Connections: 10000,
 		},
 	}, cfg.Server)
 	assert.Equal(t, config.Storage{
@@ -134,8 +135,9 @@ func TestFullConfiguration(t *testing.T) {
 	assert.Equal(t, "https://tocsin.example.com", cfg.Server.ExternalURL, "without its last slash")
 	assert.Equal(t, []config.Secret{config.NewSecret("intake-token-from-env")}, cfg.Server.IntakeTokens)
 	assert.Equal(t, []config.APIToken{
-		{Name: "ana", Token: config.NewSecret("ana-api-token")},
-		{Name: config.DefaultActor, Token: config.NewSecret("plain-api-token")},
+		{Name: "ana", Role: tocsin.RoleAdmin, Token: config.NewSecret("ana-api-token")},
+		{Name: "bo", Role: tocsin.RoleViewer, Token: config.NewSecret("bo-api-token")},
+		{Name: config.DefaultActor, Role: tocsin.RoleAdmin, Token: config.NewSecret("plain-api-token")},
 	}, cfg.Server.APITokens)
 	assert.Equal(t, "http://127.0.0.1:9912/api/", cfg.Slack.APIURL, "with its last slash")
 	assert.Equal(t, "xoxb-from-file", cfg.Slack.BotToken.Reveal(), "without the line break")

@@ -71,6 +71,9 @@ func writeOverview(b *strings.Builder, t reflect.Type, words map[string]string) 
 	b.WriteString("\n## Sections\n\n| Section | |\n|---|---|\n")
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if keyOf(f) == "" {
+			continue
+		}
 		fmt.Fprintf(b, "| [`%[1]s`](#%[1]s)%[2]s | %[3]s |\n", keyOf(f), restartMark(f), cell(words["Config."+f.Name]))
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"unique"
+
+	"github.com/tocsin-oncall/tocsin"
 )
 
 // redacted stands for a secret wherever one would be printed.
@@ -68,33 +71,48 @@ func (s *Secret) UnmarshalText(text []byte) error {
 const DefaultActor = "api"
 
 // APIToken lets its bearer use the API under a name. In the configuration it is
-// one string, "name:token" or "token".
+// one string, "name:role:token", "name:token" or "token".
 type APIToken struct {
 	// Name is the actor on timelines.
 	Name string
+	// Role is what it is good for.
+	Role tocsin.Role
 	// Token is what the bearer presents.
 	Token Secret
 }
 
-// String is "name:<secret>".
-func (t APIToken) String() string { return t.Name + ":" + t.Token.String() }
+// String is "name:role:<secret>", without the role where it is an admin's.
+func (t APIToken) String() string {
+	if t.Role == "" || t.Role == tocsin.RoleAdmin {
+		return t.Name + ":" + t.Token.String()
+	}
+	return t.Name + ":" + string(t.Role) + ":" + t.Token.String()
+}
 
-// LogValue logs "name:<secret>".
+// LogValue logs String.
 func (t APIToken) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
-// MarshalText writes "name:<secret>".
+// MarshalText writes String.
 func (t APIToken) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText reads "name:token" or "token". A token holds no colon.
+// UnmarshalText reads "name:role:token", "name:token" or "token". A token holds no
+// colon.
 func (t *APIToken) UnmarshalText(text []byte) error {
-	name, token, ok := strings.Cut(strings.TrimSpace(string(text)), ":")
-	if !ok {
-		name, token = DefaultActor, name
+	parts := strings.Split(string(text), ":")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
 	}
-	name, token = strings.TrimSpace(name), strings.TrimSpace(token)
-	if name == "" || token == "" || strings.Contains(token, ":") {
-		return errors.New("is not a token; write name:token, or the token alone")
+	name, role := DefaultActor, tocsin.RoleAdmin
+	if len(parts) > 1 {
+		name = parts[0]
 	}
-	*t = APIToken{Name: name, Token: NewSecret(token)}
+	if len(parts) == 3 {
+		role = tocsin.Role(parts[1])
+	}
+	token := parts[len(parts)-1]
+	if len(parts) > 3 || name == "" || token == "" || !slices.Contains(tocsin.Roles(), role) {
+		return errors.New("is not a token; write name:token, name:role:token (viewer, responder, manager or admin), or the token alone")
+	}
+	*t = APIToken{Name: name, Role: role, Token: NewSecret(token)}
 	return nil
 }

@@ -66,6 +66,7 @@ func validate(rep *report, cfg *Config) {
 		usedTeams: map[string]bool{}, usedSchedules: map[string]bool{}, usedPolicies: map[string]bool{},
 	}
 	c.server()
+	c.auth()
 	c.limits()
 	c.storage()
 	c.nats()
@@ -87,6 +88,7 @@ func validate(rep *report, cfg *Config) {
 	c.alertmanager()
 	c.prometheus()
 	c.remediations()
+	c.statusPage()
 	if len(c.errors) == 0 {
 		c.unused()
 	}
@@ -117,6 +119,7 @@ func (c *checker) server() {
 		c.name(at(t, &s.APITokens), "the name of a token in api_tokens", t.Name)
 		c.token(at(t, &s.APITokens), "api_tokens", t.Token)
 	}
+	c.serverTLS(s.TLS)
 	c.sharedToken(s)
 	c.calendarToken(s)
 }
@@ -136,10 +139,10 @@ func (c *checker) calendarToken(s *Server) {
 
 // openToOthers refuses a listener that others reach and that asks for nothing.
 func (c *checker) openToOthers(s *Server) {
-	if len(s.IntakeTokens) == 0 && s.IntakeBasicAuth == nil && !c.bad[&s.IntakeTokens] && !c.bad[&s.IntakeBasicAuth] {
+	if !c.intakeAsks(s) && !c.bad[&s.IntakeTokens] && !c.bad[&s.IntakeBasicAuth] {
 		c.fail(at(&s.Listen), "listen: others can reach %s, and anybody could send alerts; set intake_tokens_file or intake_basic_auth, or listen on 127.0.0.1", s.Listen)
 	}
-	if len(s.APITokens) == 0 && !c.bad[&s.APITokens] {
+	if !c.apiAsks(s) && !c.bad[&s.APITokens] {
 		c.fail(at(&s.Listen), "listen: others can reach %s, and anybody could acknowledge and silence; set api_tokens_file, or listen on 127.0.0.1", s.Listen)
 	}
 }
@@ -176,6 +179,7 @@ func (c *checker) limits() {
 	c.positive(&l.LabelValue, "label_value", int64(l.LabelValue))
 	c.positive(&l.Queue, "queue", int64(l.Queue))
 	c.positive(&l.Wait, "wait", int64(l.Wait))
+	c.positive(&l.RequestsPerSecond, "requests_per_second", int64(l.RequestsPerSecond))
 	c.positive(&l.Connections, "connections", int64(l.Connections))
 }
 

@@ -2,6 +2,17 @@ package config
 
 import "strings"
 
+// pagerDutyImages checks that what is asked for can be shown.
+func (c *checker) pagerDutyImages(p *PagerDuty) {
+	switch external := c.cfg.Server.ExternalURL; {
+	case !p.Images:
+	case c.cfg.Prometheus.URL == "":
+		c.warn(at(&p.Images), "images: there is nothing to draw; set prometheus.url")
+	case !strings.HasPrefix(external, "https://"):
+		c.warn(at(&p.Images), "images: PagerDuty loads pictures over https alone, and server.external_url is %s: none is shown", quote(external))
+	}
+}
+
 // pagerDutyBack checks what is needed for what PagerDuty tells, and for what is
 // written there.
 func (c *checker) pagerDutyBack(p *PagerDuty) {
@@ -11,6 +22,7 @@ func (c *checker) pagerDutyBack(p *PagerDuty) {
 	for i := range p.WebhookSecrets {
 		c.token(at(&p.WebhookSecrets[i], &p.WebhookSecrets), "webhook_secrets", p.WebhookSecrets[i])
 	}
+	c.pagerDutyImages(p)
 	seen := map[string]bool{}
 	for i := range p.Priorities {
 		pr := &p.Priorities[i]

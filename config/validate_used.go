@@ -55,7 +55,7 @@ func (c *checker) unusedUsers() {
 		case c.usedUsers[name]:
 		case len(u.Contacts) == 0 && may:
 			c.warn(at(&u.Name, u), "user %s may come on call and cannot be reached; give slack, pagerduty_routing_key or email (with smtp)", quote(name))
-		case !may:
+		case !may && !c.byOthers(): // who logs in need not come on call
 			c.warn(at(&u.Name, u), "user %s is on no schedule, team or escalation policy; use it, or remove it", quote(name))
 		}
 	}

@@ -3,11 +3,13 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/labstack/echo/v4"
@@ -21,18 +23,15 @@ const headerUser = "X-Tocsin-User"
 // apiUser is who acts when nobody said so.
 const apiUser = "api"
 
-// queryToken is the query parameter of a calendar's address.
-const queryToken = "token"
-
-// digest is what secrets are compared as: it makes them the same length and
-// keeps them out of memory dumps of this package.
+// digest is what secrets of the configuration are compared as: it makes them the
+// same length and keeps them out of memory dumps of this package.
 type digest [sha256.Size]byte
 
 func digestOf(s string) digest { return sha256.Sum256([]byte(s)) }
 
 func (d digest) is(e digest) int { return subtle.ConstantTimeCompare(d[:], e[:]) }
 
-// gate knows who may do what. It is immutable.
+// gate is what the configuration says of who may come in. It is immutable.
 type gate struct {
 	tokens []digest
 	users  [][2]digest
@@ -41,32 +40,61 @@ type gate struct {
 	calendar *digest
 	// external is the host of the external URL, or "".
 	external string
+	// secure: browsers come over TLS, to us or to what stands in front of us.
+	secure bool
+	// ownsHost: browsers come by https:// without a port, so that the whole host may
+	// be told never to be asked without TLS. With a port, other programs' pages on
+	// the host would go with it.
+	ownsHost bool
+	// local: this machine is let in where nobody else can be.
+	local bool
+	// open: anybody may send alerts.
+	open  bool
+	proxy Proxy
+	// certificates: who shows a certificate may send alerts.
+	certificates bool
+	crossOrigin  *http.CrossOriginProtection
+	// unasked is for saying once that a stranger sends the proxy's header.
+	unasked sync.Once
 }
 
 type apiToken struct {
 	name string
 	sum  digest
+	role tocsin.Role
 }
 
-func newGate(intake Auth, api []Token, calendar, externalURL string) *gate {
-	g := &gate{}
-	if calendar != "" {
-		sum := digestOf(calendar)
+func newGate(c *Config) (*gate, error) {
+	g := &gate{
+		local: !c.NoLocal && len(c.API) == 0 && c.Proxy.UserHeader == "", proxy: c.Proxy,
+		open:         !c.NoLocal && len(c.Intake.Tokens)+len(c.Intake.Users) == 0 && c.TLS.ClientCAFile == "",
+		certificates: c.TLS.ClientCAFile != "", secure: c.TLS.CertFile != "", crossOrigin: http.NewCrossOriginProtection(),
+	}
+	if c.CalendarToken != "" {
+		sum := digestOf(c.CalendarToken)
 		g.calendar = &sum
 	}
-	for _, t := range intake.Tokens {
+	for _, t := range c.Intake.Tokens {
 		g.tokens = append(g.tokens, digestOf(t))
 	}
-	for _, u := range intake.Users {
+	for _, u := range c.Intake.Users {
 		g.users = append(g.users, [2]digest{digestOf(u.Name), digestOf(u.Password)})
 	}
-	for _, t := range api {
-		g.api = append(g.api, apiToken{t.Name, digestOf(t.Token)})
+	for _, t := range c.API {
+		role := t.Role
+		if role == "" {
+			role = tocsin.RoleAdmin
+		}
+		g.api = append(g.api, apiToken{t.Name, digestOf(t.Token), role})
 	}
-	if u, err := url.Parse(externalURL); err == nil {
-		g.external = u.Hostname()
+	if u, err := url.Parse(c.ExternalURL); err == nil && u.Host != "" {
+		g.external, g.secure = u.Hostname(), g.secure || u.Scheme == "https"
+		g.ownsHost = u.Scheme == "https" && u.Port() == ""
+		if err := g.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, fmt.Errorf("external_url: %w", err)
+		}
 	}
-	return g
+	return g, nil
 }
 
 // bearer returns the token of "Authorization: Bearer token".
@@ -75,12 +103,19 @@ func bearer(r *http.Request) (string, bool) {
 	return token, ok && strings.EqualFold(scheme, "Bearer")
 }
 
-// intake refuses senders who may not post alerts.
-func (g *gate) intake(c echo.Context) error {
-	if len(g.tokens)+len(g.users) == 0 {
-		return nil
+// secretOf returns the token that a request bears, as such or as the password of
+// basic authentication; "" for none.
+func secretOf(r *http.Request) string {
+	if token, ok := bearer(r); ok {
+		return strings.TrimSpace(token)
 	}
-	r, ok := c.Request(), 0
+	_, password, _ := r.BasicAuth()
+	return password
+}
+
+// sends reports whether the credentials are those of a sender.
+func (g *gate) sends(r *http.Request) bool {
+	ok := 0
 	if token, is := bearer(r); is {
 		sum := digestOf(token)
 		for _, t := range g.tokens {
@@ -92,14 +127,41 @@ func (g *gate) intake(c echo.Context) error {
 			ok |= u[0].is(n) & u[1].is(p)
 		}
 	}
-	if ok == 1 {
+	return ok == 1
+}
+
+// token returns the configuration's API token of that text, or nil.
+func (g *gate) token(secret string) *apiToken {
+	sum, found := digestOf(secret), -1
+	for i, t := range g.api {
+		found = subtle.ConstantTimeSelect(t.sum.is(sum), i, found)
+	}
+	if found < 0 {
 		return nil
 	}
-	return g.unauthorized(c, len(g.tokens) > 0, len(g.users) > 0,
+	return &g.api[found]
+}
+
+// sender refuses those who may not send alerts. How often they were refused does
+// not matter: a sender must never be told to come back later for it.
+func (s *Server) sender(c echo.Context) error {
+	g, r := s.gate.Load(), c.Request()
+	if g.open || g.sends(r) {
+		return nil
+	}
+	if g.certificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		return nil
+	}
+	if t, err := s.storedToken(r.Context(), secretOf(r)); err != nil {
+		return err
+	} else if t != nil && t.Role.May(tocsin.RightIntake) {
+		return nil
+	}
+	return unauthorized(c, true, len(g.users) > 0,
 		"set authorization.credentials, or basic_auth, in the http_config of Alertmanager's webhook")
 }
 
-func (g *gate) unauthorized(c echo.Context, withBearer, withBasic bool, hint string) error {
+func unauthorized(c echo.Context, withBearer, withBasic bool, hint string) error {
 	h := c.Response().Header()
 	if withBearer {
 		h.Add(echo.HeaderWWWAuthenticate, `Bearer realm="tocsin"`)
@@ -110,60 +172,33 @@ func (g *gate) unauthorized(c echo.Context, withBearer, withBasic bool, hint str
 	return refuse(http.StatusUnauthorized, codeUnknownUser, "", "no valid credentials; %s", hint)
 }
 
-// person returns who uses the API or sees a page, or refuses them. Without
-// tokens, only this machine is let in.
-func (g *gate) person(c echo.Context) (*tocsin.Principal, error) {
-	if len(g.api) == 0 {
-		return g.local(c)
+// fromHere reports why the request is not from this machine, or nil. A browser on
+// this machine may act for a stranger whose host name resolves to 127.0.0.1, so
+// the Host must be ours; and a proxy on this machine speaks for strangers.
+func (g *gate) fromHere(r *http.Request) error {
+	if addr, ok := peer(r); !ok || !addr.IsLoopback() || g.proxy.trusts(addr) {
+		return refuse(http.StatusForbidden, codeForbidden, "", "without API tokens the API and the pages are for this machine alone; configure API tokens, or auth")
 	}
-	token, ok := bearer(c.Request())
-	if !ok {
-		_, token, _ = c.Request().BasicAuth()
-	}
-	sum, found := digestOf(token), -1
-	for i, t := range g.api {
-		found = subtle.ConstantTimeSelect(t.sum.is(sum), i, found)
-	}
-	if found < 0 {
-		return nil, g.unauthorized(c, true, true, "send an API token as Bearer token, or as the password of basic authentication")
-	}
-	return principal(c, g.api[found].name, tocsin.RoleAdmin), nil
-}
-
-// feed lets a calendar program in. Most of them know nothing but an address, so
-// here, and nowhere else, it may carry a token: one that opens the calendars and
-// nothing more, since addresses end up in logs and in histories. A token of the
-// address that is wrong is never made up for by anything else.
-func (g *gate) feed(c echo.Context) error {
-	given, has := c.QueryParams()[queryToken]
-	if !has {
-		_, err := g.person(c)
-		return err
-	}
-	if g.calendar != nil && len(given) == 1 && g.calendar.is(digestOf(given[0])) == 1 {
-		return nil
-	}
-	return g.unauthorized(c, true, true, "the token of the address is not server.calendar_token; API tokens are not taken from an address")
-}
-
-// local lets in who is on this machine. A browser on this machine may act for
-// a stranger whose host name resolves to 127.0.0.1, so the Host must be ours.
-func (g *gate) local(c echo.Context) (*tocsin.Principal, error) {
-	r := c.Request()
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		if ip, err := netip.ParseAddr(host); err != nil || !ip.Unmap().IsLoopback() {
-			return nil, refuse(http.StatusForbidden, codeForbidden, "", "without API tokens the API and the pages are for this machine alone; configure API tokens")
+	for _, name := range []string{"Forwarded", echo.HeaderXForwardedFor, echo.HeaderXRealIP, "X-Forwarded-Host"} {
+		if r.Header.Get(name) != "" {
+			return refuse(http.StatusForbidden, codeForbidden, name, "this came through a proxy, and nobody has said who may come in that way; configure API tokens, or auth")
 		}
 	}
 	if !g.ours(r.Host) {
-		return nil, refuse(http.StatusForbidden, codeForbidden, "Host", "%s is not a name of this server; set external_url, or use localhost", clip(r.Host))
+		return refuse(http.StatusForbidden, codeForbidden, "Host", "%s is not a name of this server; set external_url, or use localhost", clip(r.Host))
 	}
-	name := strings.TrimSpace(r.Header.Get(headerUser))
-	return principal(c, name, tocsin.RoleAdmin), validName(headerUser, name)
+	return nil
 }
 
-func principal(c echo.Context, name string, role tocsin.Role) *tocsin.Principal {
-	return &tocsin.Principal{Name: name, Role: role, Via: via(c), Address: c.RealIP()}
+// peer is the address at the other end of the connection. What has none, such as
+// a test's request, is from this machine.
+func peer(r *http.Request) (netip.Addr, bool) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.IPv6Loopback(), true
+	}
+	addr, err := netip.ParseAddr(host)
+	return addr.Unmap(), err == nil
 }
 
 func (g *gate) ours(hostport string) bool {
@@ -175,6 +210,29 @@ func (g *gate) ours(hostport string) bool {
 		return true
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || g.external != "" && strings.EqualFold(host, g.external)
+}
+
+// address is where a request came from: what the proxies that are trusted say, or
+// the other end of the connection.
+func (s *Server) address(r *http.Request) string {
+	g := s.gate.Load()
+	addr, ok := peer(r)
+	if !ok || !g.proxy.trusts(addr) {
+		return echo.ExtractIPDirect()(r)
+	}
+	// From the right: what a proxy has added is to be trusted, what is left of the
+	// first stranger is the stranger's own invention.
+	hops := strings.Split(strings.Join(r.Header.Values(echo.HeaderXForwardedFor), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(hops[i]), "[]"))
+		if err != nil {
+			break
+		}
+		if addr = hop.Unmap(); !g.proxy.trusts(addr) {
+			break
+		}
+	}
+	return addr.String()
 }
 
 // maxName is the longest name of a person, a schedule or an action, in bytes.

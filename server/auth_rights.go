@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -25,22 +26,43 @@ func (s *Server) manager(h personal) echo.HandlerFunc { return s.may(tocsin.Righ
 // admin is for routes that say who may do what, or that hand out everything.
 func (s *Server) admin(h personal) echo.HandlerFunc { return s.may(tocsin.RightAdmin, h) }
 
-// may lets in only who has the right, and has written down with everything that
-// the request changes where it was asked for.
+// may lets in only who has the right and some of their share of requests left,
+// and has written down with everything that the request changes where it was
+// asked for.
 func (s *Server) may(right tocsin.Right, h personal) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		who, err := s.gate.Load().person(c)
+		who, err := s.who(c)
 		if err != nil {
-			return err
+			return s.turnAway(c, err)
 		}
 		if !who.May(right) {
-			return forbidden(who, right)
+			return s.turnAway(c, forbidden(who.Principal, right))
+		}
+		if who.share != "" && !s.requestsOf.take(who.share, s.deps.Now()) {
+			return tooMany(c, time.Second, "more than %d requests a second; wait, or raise server.limits.requests_per_second", s.config.Limits.Requests)
 		}
 		r := c.Request()
 		c.SetRequest(r.WithContext(tocsin.WithOrigin(r.Context(), who.Origin())))
-		c.Set(keyWho, who)
-		return h(c, who)
+		c.Set(keyWho, who.Principal)
+		return h(c, who.Principal)
 	}
+}
+
+// turnAway sends a browser that wants a page to the log-in, where there is one,
+// and tells a person what is wrong in a way that they can read.
+func (s *Server) turnAway(c echo.Context, err error) error {
+	r := c.Request()
+	status := refusalOf(err).status
+	if via(c) != viaPage || r.Method != http.MethodGet || !strings.Contains(r.Header.Get(echo.HeaderAccept), "text/html") {
+		return err
+	}
+	switch {
+	case status == http.StatusUnauthorized && s.deps.Login != nil:
+		return c.Redirect(http.StatusSeeOther, loginURL(pathLoginStart, r.URL.RequestURI()))
+	case status == http.StatusForbidden:
+		return s.errorPage(c, err)
+	}
+	return err
 }
 
 // keyWho is where may leaves the principal for those who are not told.
@@ -61,15 +83,21 @@ func forbidden(who *tocsin.Principal, right tocsin.Right) *refusal {
 // agentTerminal begins the User-Agent of the command line.
 const agentTerminal = "tocsin/"
 
-// via is what a request was made with.
+// What a request was made with.
+const (
+	viaPage     = "page"
+	viaAPI      = "API"
+	viaTerminal = "terminal"
+)
+
 func via(c echo.Context) string {
 	switch path := c.Path(); {
 	case strings.HasPrefix(c.Request().UserAgent(), agentTerminal):
-		return "terminal"
+		return viaTerminal
 	case strings.HasPrefix(path, "/api/"), strings.HasPrefix(path, "/-/"):
-		return "API"
+		return viaAPI
 	default:
-		return "page"
+		return viaPage
 	}
 }
 
