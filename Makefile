@@ -13,10 +13,10 @@ PKGS     ?= ./...
 FUZZTIME ?= 10s
 LINT     := $(BIN)/golangci-lint
 
-.PHONY: help run build test test-peers lint fuzz bench docs demo-once clean
+.PHONY: help run build test test-peers test-browser docs-images lint fuzz bench docs demo-once clean
 
 help: ## List the targets.
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## Build and start the demo: emulated Slack and PagerDuty, a scripted incident.
 	$(BIN)/tocsin demo
@@ -28,12 +28,24 @@ build: ## Build bin/tocsin.
 test: ## Run all tests, with the race detector where a C compiler is found.
 	go test $(RACE) -shuffle=on -timeout 20m $(PKGS)
 
-test-peers: build test/peers/node_modules/.package-lock.json ## Run Slack's and PagerDuty's own clients against Tocsin and its emulators; wants npm.
+test-peers: build test/peers/node_modules/.package-lock.json ## Run the vendors' own clients and an OpenID Connect provider against Tocsin and its emulators; wants npm.
 	go build -o $(BIN)/peers-world ./test/peers/world
 	cd test/peers && node --test --test-reporter=spec tests/*.test.mjs
 
 test/peers/node_modules/.package-lock.json: test/peers/package-lock.json
 	cd test/peers && npm ci --no-fund --no-audit
+	@touch $@
+
+test-browser: build test/browser/node_modules/.package-lock.json ## Look at the pages and work with them in a real Chromium; wants npm and chromium.
+	go build -o $(BIN)/peers-world ./test/peers/world
+	cd test/browser && node --test --test-concurrency=1 --test-reporter=spec tests/*.test.mjs
+
+docs-images: build test/browser/node_modules/.package-lock.json ## Take the pictures of docs/images anew, as test-browser does.
+	go build -o $(BIN)/peers-world ./test/peers/world
+	cd test/browser && IMAGES=$(CURDIR)/docs/images node --test --test-reporter=spec tests/pages.test.mjs
+
+test/browser/node_modules/.package-lock.json: test/browser/package-lock.json
+	cd test/browser && npm ci --no-fund --no-audit
 	@touch $@
 
 lint: $(LINT) ## Run the linter, as CI does.

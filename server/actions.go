@@ -53,6 +53,9 @@ func (s *Server) act(kind tocsin.ActionKind) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		id := param(c, "id")
+		if hold := unchanged(c); hold != nil {
+			a.If = func(inc *tocsin.Incident) error { return hold(incidentTag(inc)) }
+		}
 		if err := s.deps.Actions.Act(ctx, id, a); err != nil {
 			return missing(err, "incident", id)
 		}
@@ -60,6 +63,7 @@ func (s *Server) act(kind tocsin.ActionKind) personal {
 		if err != nil {
 			return fmt.Errorf("it is done, but cannot be shown: %w", err)
 		}
+		c.Response().Header().Set(headerETag, incidentTag(inc))
 		return s.json(c, map[string]any{"incident": inc})
 	}
 }

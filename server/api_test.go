@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -127,7 +128,7 @@ func TestGetIncident(t *testing.T) {
 
 func TestAPITokens(t *testing.T) {
 	t.Parallel()
-	w := withIncident(t, server.Config{API: []server.Token{{"ana", "ana-secret"}, {"ben", "ben-secret"}}})
+	w := withIncident(t, server.Config{API: []server.Token{{Name: "ana", Token: "ana-secret"}, {Name: "ben", Token: "ben-secret"}}})
 	far := []string{"Remote", "203.0.113.9:1", "Host", "tocsin.example.com"}
 	for header, want := range map[string]int{
 		"": 401, "Bearer wrong": 401, "Bearer ana-secret": 200, "Bearer ben-secret": 200,
@@ -221,7 +222,7 @@ func TestSilences(t *testing.T) {
 	assert.Equal(t, 404, w.ask("DELETE", "/api/v1/silences/nobody", "").Code)
 	assert.Equal(t, 403, w.ask("DELETE", "/api/v1/silences/a", "", "Sec-Fetch-Site", "cross-site").Code)
 
-	owned := newWorld(t, server.Config{API: []server.Token{{"ben", "t"}}})
+	owned := newWorld(t, server.Config{API: []server.Token{{Name: "ben", Token: "t"}}})
 	require.Equal(t, 200, owned.ask("POST", "/api/v1/silences", good, "Authorization", "Bearer t").Code)
 	assert.Equal(t, "ben", owned.router.put.CreatedBy)
 }
@@ -259,7 +260,7 @@ func TestStats(t *testing.T) {
 func TestBackup(t *testing.T) {
 	fail := map[string]error{}
 	w := newWorld(t, server.Config{}, func(d *server.Deps) {
-		d.Backup = func(w io.Writer) (int64, error) {
+		d.Backup = func(_ context.Context, _ string, w io.Writer) (int64, error) {
 			if err := fail["early"]; err != nil {
 				return 0, err
 			}

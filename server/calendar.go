@@ -6,7 +6,12 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
+
+// queryToken is the query parameter of a calendar's address.
+const queryToken = "token"
 
 // Whose feed a calendar is.
 const (
@@ -14,13 +19,28 @@ const (
 	ofUser     = "user"
 )
 
-// calendar answers with the feed of a schedule or of a user. Who may read it is
-// the gate's feed to say.
+// calendar answers with the feed of a schedule or of a user. Most calendar
+// programs know nothing but an address, so here, and nowhere else, it may carry a
+// token: one that opens the calendars and nothing more, since addresses end up in
+// logs and in histories. A token of the address that is wrong is never made up for
+// by anything else.
 func (s *Server) calendar(of string) echo.HandlerFunc {
+	feed := s.feed(of)
+	viewer := s.viewer(func(c echo.Context, _ *tocsin.Principal) error { return feed(c) })
 	return func(c echo.Context) error {
-		if err := s.gate.Load().feed(c); err != nil {
-			return err
+		given, has := c.QueryParams()[queryToken]
+		if !has {
+			return viewer(c)
 		}
+		if g := s.gate.Load(); g.calendar != nil && len(given) == 1 && g.calendar.is(digestOf(given[0])) == 1 {
+			return feed(c)
+		}
+		return unauthorized(c, true, true, "the token of the address is not server.calendar_token; API tokens are not taken from an address")
+	}
+}
+
+func (s *Server) feed(of string) echo.HandlerFunc {
+	return func(c echo.Context) error {
 		if s.deps.Calendar == nil {
 			return notFound("calendars")
 		}

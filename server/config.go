@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
 // Config says how to serve. Its zero value listens on a free loopback port,
@@ -30,6 +33,14 @@ type Config struct {
 	// else, with ?token=. It is none of the API tokens. Empty: no address may carry
 	// a token.
 	CalendarToken string
+	// NoLocal keeps this machine out, too, where there is no API token, no Login
+	// and no proxy that says who somebody is, and keeps senders out without
+	// credentials.
+	NoLocal bool
+	// Proxy is what stands in front and is trusted.
+	Proxy Proxy
+	// TLS serves HTTPS.
+	TLS TLS
 
 	Limits   Limits
 	Timeouts Timeouts
@@ -48,10 +59,13 @@ type Auth struct {
 // User is a name and password for basic authentication.
 type User struct{ Name, Password string }
 
-// Token is a bearer token of the API, and the name that its actions are
-// recorded under. Browsers give it as the password of basic authentication, with
-// any user name.
-type Token struct{ Name, Token string }
+// Token is a bearer token of the API, the name that its actions are recorded
+// under, and what it is good for; an empty role is an admin's. Browsers give it as
+// the password of basic authentication, with any user name.
+type Token struct {
+	Name, Token string
+	Role        tocsin.Role
+}
 
 // Limits bound what one request, and all of them together, may hold. A zero
 // field means its default.
@@ -75,11 +89,17 @@ type Limits struct {
 	Wait time.Duration
 	// APIBody is the most bytes of a request to the API; 0: 64 KiB.
 	APIBody int
+	// Requests is the most requests a second of one token, or of one person;
+	// twice as many at once. 0: 100. Senders of alerts are not counted.
+	Requests int
 	// Plans is the most answers about schedules that are computed at a time; what
 	// exceeds it waits for Wait, and is then answered with 503. 0: 4.
 	Plans int
 	// Shifts is the most shifts in one answer; 0: 100,000.
 	Shifts int
+	// Viewers is the most pages and programs that follow what happens at a time; 0:
+	// 1000.
+	Viewers int
 	// Headers is the most bytes of a request's header; 0: 16 KiB.
 	Headers int
 }
@@ -116,8 +136,10 @@ func (c Config) withDefaults() Config {
 	l.Buffered = cmp.Or(l.Buffered, 64<<20)
 	l.Wait = cmp.Or(l.Wait, 3*time.Second)
 	l.APIBody = cmp.Or(l.APIBody, 64<<10)
+	l.Requests = cmp.Or(l.Requests, 100)
 	l.Plans = cmp.Or(l.Plans, 4)
 	l.Shifts = cmp.Or(l.Shifts, 100_000)
+	l.Viewers = cmp.Or(l.Viewers, 1000)
 	l.Headers = cmp.Or(l.Headers, 16<<10)
 
 	t := &c.Timeouts
@@ -143,7 +165,7 @@ func (c Config) validate() error {
 	for name, n := range map[string]int{
 		"body": c.Limits.Body, "alerts": c.Limits.Alerts, "labels": c.Limits.Labels, "name": c.Limits.Name,
 		"value": c.Limits.Value, "buffered": c.Limits.Buffered, "api body": c.Limits.APIBody,
-		"headers": c.Limits.Headers, "plans": c.Limits.Plans, "shifts": c.Limits.Shifts, "connections": c.Connections,
+		"headers": c.Limits.Headers, "requests": c.Limits.Requests, "plans": c.Limits.Plans, "shifts": c.Limits.Shifts, "viewers": c.Limits.Viewers, "connections": c.Connections,
 	} {
 		if n < 0 {
 			errs = append(errs, fmt.Errorf("limit %s: %d is negative", name, n))
@@ -152,28 +174,37 @@ func (c Config) validate() error {
 	if c.Limits.Buffered < c.Limits.Body {
 		errs = append(errs, fmt.Errorf("limit buffered (%d bytes) is less than one body (%d bytes)", c.Limits.Buffered, c.Limits.Body))
 	}
-	errs = append(errs, validateAuth(c.Intake, c.API, c.CalendarToken))
+	errs = append(errs, validateAuth(c))
 	return errors.Join(errs...)
 }
 
-func validateAuth(intake Auth, api []Token, calendar string) error {
-	for _, t := range intake.Tokens {
+func validateAuth(c Config) error {
+	for _, t := range c.Intake.Tokens {
 		if t == "" {
 			return errors.New("intake: an empty token would let everybody in")
 		}
 	}
-	for _, u := range intake.Users {
+	for _, u := range c.Intake.Users {
 		if u.Name == "" || u.Password == "" {
 			return fmt.Errorf("intake: user %q needs a name and a password", u.Name)
 		}
 	}
-	for _, t := range api {
+	for _, t := range c.API {
 		if t.Name == "" || t.Token == "" {
 			return fmt.Errorf("api: token %q needs a name and a value", t.Name)
 		}
-		if t.Token == calendar {
+		if t.Token == c.CalendarToken {
 			return fmt.Errorf("calendar token: it is the API token of %q; an address must not open the API", t.Name)
 		}
+		if t.Role != "" && !slices.Contains(tocsin.Roles(), t.Role) {
+			return fmt.Errorf("api: token %q has the role %q; want viewer, responder, manager or admin", t.Name, t.Role)
+		}
+	}
+	if c.Proxy.UserHeader+c.Proxy.GroupsHeader != "" && len(c.Proxy.From) == 0 {
+		return errors.New("proxy: without the addresses that it has, anybody could say who they are")
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") || c.TLS.CertFile == "" && c.TLS.ClientCAFile != "" {
+		return errors.New("tls: a certificate and its key are both needed")
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -72,6 +73,9 @@ func (l *connLimit) drop(c net.Conn) {
 
 // state is http.Server.ConnState.
 func (l *connLimit) state(c net.Conn, s http.ConnState) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e, known := l.conns[c]

@@ -102,15 +102,20 @@ type Deps struct {
 	// for what m names and does not exist. Nil: 404.
 	Manual func(ctx context.Context, m tocsin.Manual) (id string, err error)
 	// Reload reads the configuration again; its error is shown to the caller.
-	// Nil: POST /-/reload is answered with 404.
-	Reload func(context.Context) error
-	// Backup writes a hot backup of the store. Nil: 404.
-	Backup func(io.Writer) (int64, error)
+	// by is who asked for it. Nil: POST /-/reload is answered with 404.
+	Reload func(ctx context.Context, by string) error
+	// Backup writes a hot backup of the store for somebody. Nil: 404.
+	Backup func(ctx context.Context, by string, w io.Writer) (int64, error)
+	// Audit is the audit log. Nil: 404.
+	Audit Audit
 	// Stats is what GET /api/v1/stats shows. Nil: 404.
 	Stats func() tocsin.Stats
 	// FillRunbook returns a copy of the runbook with its placeholders filled
 	// from an alert's labels. Nil: runbooks are shown as they are written.
 	FillRunbook func(*tocsin.Runbook, tocsin.Labels) *tocsin.Runbook
+	// RunbookUsage says how the runbooks were used. It answers in time, with what it
+	// has. Nil: 404.
+	RunbookUsage func(ctx context.Context) (tocsin.RunbookUsage, error)
 	// OnCall answers who is on call. Nil: 404.
 	OnCall OnCall
 	// Overrides keeps the changes to schedules. Nil: 404.
@@ -143,12 +148,60 @@ type Deps struct {
 	// fired, what was done the last times, what is similar, what was changed. It
 	// answers in time, with what it has. Nil: 404.
 	Beside func(ctx context.Context, incident string) ([]Fact, error)
-	// Graph draws, as SVG, what the rule of an incident's alert asks for. It returns
-	// tocsin.ErrNotFound where there is nothing to ask for. Nil: 404.
-	Graph func(ctx context.Context, incident string) ([]byte, error)
+	// Why returns every decision on an incident's way, from the payload to the
+	// providers' answers, or tocsin.ErrNotFound. Nil: 404.
+	Why func(ctx context.Context, incident string) ([]tocsin.Reason, error)
+	// Insights counts what happened to the incidents opened in [from, to). It answers
+	// in time, with what it has read. Nil: 404.
+	Insights func(ctx context.Context, from, to time.Time) (tocsin.Insights, error)
+	// Values returns what the expressions of an incident's rule and of its runbook
+	// give now. It answers in time, with what it has. Nil: 404.
+	Values func(ctx context.Context, incident string) ([]LiveValue, error)
+	// Graph draws, as SVG, what an expression of an incident asks for; see
+	// LiveValue.Step and Query. It returns tocsin.ErrNotFound where there is nothing
+	// to ask for. Nil: 404.
+	Graph func(ctx context.Context, incident string, step, query int) ([]byte, error)
+	// Picture draws, as PNG, what the rule of an incident's alert asks for, and "no
+	// data" where that is not known in time. It returns tocsin.ErrNotFound where
+	// there is nothing to ask for. It is for whoever has one of the Links. Nil, or
+	// without Links: 404.
+	Picture func(ctx context.Context, incident string) ([]byte, error)
+	Links   *Links
+	// Hides counts what a silence of matchers in Alertmanager's syntax would hide. It
+	// answers in time, with what it has. Nil: it is not known.
+	Hides func(ctx context.Context, matchers []string) (Hidden, error)
 	// Remedies knows the remedies; Remediator runs them. Nil: 404.
 	Remedies   Remedies
 	Remediator Remediator
+	// Log is followed by the live pages and by GET /api/v1/events. Nil: pages are not
+	// live, and the stream is 404.
+	Log EventLog
+	// Changed gets a value after commits; one that it is too full for may be
+	// dropped. Nil: what is new is found within seconds.
+	Changed <-chan struct{}
+	// Tokens keeps the tokens that Tocsin has made. Nil: there are none but the
+	// configuration's.
+	Tokens Tokens
+	// Sessions keeps the log-ins of browsers. Nil: there are none.
+	Sessions Sessions
+	// Login is the provider that people log in with; it needs Sessions and Who.
+	// Nil: there is no log-in.
+	Login Login
+	// Who says what a person is called, and what they may do, for whom the provider
+	// or the proxy vouches. Its error is shown to the person. Nil: nobody is let in
+	// that way.
+	Who func(tocsin.Identity) (name string, role tocsin.Role, err error)
+	// Version of the program, and Receivers the names of those that are configured:
+	// what Alertmanager's API tells of itself. Empty and nil: it tells nothing.
+	Version   string
+	Receivers func() []string
+	// ChangesBefore returns what was changed before an incident, the newest first,
+	// in time, for its postmortem. Nil: nothing is known to have been.
+	ChangesBefore func(context.Context, *tocsin.Incident) ([]tocsin.Event, error)
+	// StatusPage returns what anybody may see of how things stand, as it is
+	// configured now; nil: nothing. Where it returns the same pointer, it is the same
+	// page. Nil: there is none.
+	StatusPage func() *StatusPage
 	// Metrics serves /metrics. Nil: 404.
 	Metrics http.Handler
 	// Pages serves everything that no other route does, instead of the built-in

@@ -53,7 +53,7 @@ func (s *Server) takeJSON(c echo.Context) error {
 	if s.deps.JSON == nil {
 		return notFound("JSON intake")
 	}
-	if err := s.gate.Load().intake(c); err != nil {
+	if err := s.sender(c); err != nil {
 		return err
 	}
 	r := c.Request()
@@ -69,7 +69,7 @@ func (s *Server) takeJSON(c echo.Context) error {
 	}
 	defer s.buffers.put(b)
 	s.metrics.bytes.Observe(float64(len(b.data)))
-	ctx, cancel := context.WithTimeout(r.Context(), s.config.Limits.Wait)
+	ctx, cancel := context.WithTimeout(comingFrom(c, "webhook "+c.Param("name")), s.config.Limits.Wait)
 	defer cancel()
 	n, err := s.deps.JSON(ctx, c.Param("name"), b.data)
 	if errors.Is(err, tocsin.ErrNotFound) {
@@ -87,10 +87,10 @@ func (s *Server) heartbeatDoor(c echo.Context) error {
 	if s.deps.Heartbeat == nil {
 		return s.refused(c, notFound("heartbeats"))
 	}
-	if err := s.gate.Load().intake(c); err != nil {
+	if err := s.sender(c); err != nil {
 		return s.refused(c, err)
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	ctx, cancel := context.WithTimeout(comingFrom(c, "heartbeat "+c.Param("name")), s.config.Limits.Wait)
 	defer cancel()
 	if err := s.deps.Heartbeat(ctx, c.Param("name")); errors.Is(err, tocsin.ErrNotFound) {
 		return s.refused(c, err)

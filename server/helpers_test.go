@@ -26,6 +26,7 @@ var now = time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
 
 // router stands for everything behind the server.
 type router struct {
+	revision uint64
 	mu       sync.Mutex
 	batches  []tocsin.Batch
 	receive  func(context.Context, tocsin.Batch) error
@@ -66,6 +67,11 @@ func (r *router) do(what, id, by string) error {
 func (r *router) Act(_ context.Context, id string, a tocsin.Action) error {
 	if a.ID != "" && slices.ContainsFunc(r.acted, func(b tocsin.Action) bool { return b.ID == a.ID }) {
 		return nil
+	}
+	if a.If != nil {
+		if err := a.If(&tocsin.Incident{ID: id, Revision: r.revision}); err != nil {
+			return err
+		}
 	}
 	if a.Kind == tocsin.ActResolve && r.conflict != "" && !a.Force {
 		return fmt.Errorf("%w: %s", tocsin.ErrConflict, r.conflict)

@@ -27,7 +27,7 @@ var (
 )
 
 func (s *Server) receive(c echo.Context) error {
-	if err := s.gate.Load().intake(c); err != nil {
+	if err := s.sender(c); err != nil {
 		return err
 	}
 	source, err := s.source(c)
@@ -45,7 +45,7 @@ func (s *Server) receive(c echo.Context) error {
 	if len(p.alerts) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	ctx, cancel := context.WithTimeout(comingFrom(c, "Alertmanager"), s.config.Limits.Wait)
 	defer cancel()
 	_, err = s.deps.Receiver.Receive(ctx, tocsin.Batch{Source: source, Alerts: p.alerts, Truncated: p.truncated})
 	if err != nil {

@@ -200,8 +200,8 @@ func TestIntakeAuth(t *testing.T) {
 		assert.NotContains(t, w.log.String(), secret)
 	}
 
-	require.Error(t, w.SetAuth(server.Auth{Tokens: []string{""}}, nil, ""))
-	require.NoError(t, w.SetAuth(server.Auth{Tokens: []string{"third-token"}}, nil, ""))
+	require.Error(t, w.SetAuth(server.Config{Intake: server.Auth{Tokens: []string{""}}}))
+	require.NoError(t, w.SetAuth(server.Config{Intake: server.Auth{Tokens: []string{"third-token"}}}))
 	assert.Equal(t, 401, w.ask("POST", intake, "{}", "Authorization", "Bearer first-token").Code)
 	assert.Equal(t, 200, w.ask("POST", intake, string(server.WebhookBody(1)), "Authorization", "Bearer third-token").Code)
 }

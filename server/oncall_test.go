@@ -214,7 +214,7 @@ func TestOverridesAreChecked(t *testing.T) {
 	assert.Equal(t, 403, w.ask("POST", "/api/v1/overrides/o1/cancel", "", "Sec-Fetch-Site", "cross-site").Code)
 	assert.Equal(t, 200, w.ask("POST", "/api/v1/overrides", good).Code)
 
-	owned, r := rotaWorld(t, server.Config{API: []server.Token{{"ben", "t"}}})
+	owned, r := rotaWorld(t, server.Config{API: []server.Token{{Name: "ben", Token: "t"}}})
 	assert.Equal(t, 401, owned.ask("POST", "/api/v1/overrides", good).Code)
 	body := strings.Replace(good, `"comment"`, `"createdBy":"mallory","comment"`, 1)
 	require.Equal(t, 200, owned.ask("POST", "/api/v1/overrides", body, "Authorization", "Bearer t").Code)
@@ -296,7 +296,7 @@ func TestCalendars(t *testing.T) {
 func TestCalendarToken(t *testing.T) {
 	t.Parallel()
 	const secret = "calendar-s3cret"
-	w, _ := rotaWorld(t, server.Config{API: []server.Token{{"ana", "ana-s3cret"}}, CalendarToken: secret})
+	w, _ := rotaWorld(t, server.Config{API: []server.Token{{Name: "ana", Token: "ana-s3cret"}}, CalendarToken: secret})
 	far := []string{"Remote", "203.0.113.9:1", "Host", "tocsin.example.com"}
 	calendars := []string{"/api/v1/schedules/primary/calendar.ics", "/api/v1/users/ana/calendar.ics"}
 	for _, path := range calendars {
@@ -332,11 +332,11 @@ func TestCalendarToken(t *testing.T) {
 	}
 	assert.NotContains(t, w.log.String(), "s3cret")
 
-	require.Error(t, w.SetAuth(server.Auth{}, []server.Token{{"ana", "same"}}, "same"), "an address must not open the API")
-	require.NoError(t, w.SetAuth(server.Auth{}, []server.Token{{"ana", "ana-s3cret"}}, "another"))
+	require.Error(t, w.SetAuth(server.Config{API: []server.Token{{Name: "ana", Token: "same"}}, CalendarToken: "same"}), "an address must not open the API")
+	require.NoError(t, w.SetAuth(server.Config{API: []server.Token{{Name: "ana", Token: "ana-s3cret"}}, CalendarToken: "another"}))
 	assert.Equal(t, 401, w.ask("GET", calendars[0]+"?token="+secret, "", far...).Code)
 	assert.Equal(t, 200, w.ask("GET", calendars[0]+"?token=another", "", far...).Code)
-	require.NoError(t, w.SetAuth(server.Auth{}, []server.Token{{"ana", "ana-s3cret"}}, ""))
+	require.NoError(t, w.SetAuth(server.Config{API: []server.Token{{Name: "ana", Token: "ana-s3cret"}}, CalendarToken: ""}))
 	assert.Equal(t, 401, w.ask("GET", calendars[0]+"?token=", "", far...).Code)
 
 	// Without API tokens the calendars are for this machine, or for the token.

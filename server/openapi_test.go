@@ -273,6 +273,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 		Components struct {
 			Schemas         map[string]any
 			Responses       map[string]any
+			Parameters      map[string]any
 			SecuritySchemes map[string]any
 		}
 	}
@@ -296,7 +297,7 @@ func TestOpenAPIDescribesEveryRoute(t *testing.T) {
 	assert.Empty(t, described, "openapi.json describes what is no route")
 
 	for _, m := range regexp.MustCompile(`#/components/(\w+)/(\w+)`).FindAllStringSubmatch(rec.Body.String(), -1) {
-		known := map[string]map[string]any{"schemas": doc.Components.Schemas, "responses": doc.Components.Responses}
+		known := map[string]map[string]any{"schemas": doc.Components.Schemas, "responses": doc.Components.Responses, "parameters": doc.Components.Parameters}
 		assert.Contains(t, known[m[1]], m[2])
 	}
 }
@@ -308,6 +309,7 @@ func TestOpenAPIMatchesTheTypes(t *testing.T) {
 	for schema, v := range map[string]any{
 		"Incident": tocsin.Incident{}, "Delivery": tocsin.Delivery{}, "Event": tocsin.Event{}, "AlertRecord": tocsin.AlertRecord{},
 		"AlertState": tocsin.AlertState{}, "Suppression": tocsin.Suppression{}, "Silence": tocsin.Silence{}, "Runbook": tocsin.Runbook{},
+		"RunbookUsage": tocsin.RunbookUsage{}, "RunbookUse": tocsin.RunbookUse{}, "StepUse": tocsin.StepUse{},
 		"Escalation": tocsin.Escalation{}, "Run": tocsin.Run{}, "ContactCall": tocsin.Call{}, "Responder": tocsin.Responder{},
 		"Progress": tocsin.Progress{}, "StepProgress": tocsin.StepProgress{}, "StepView": tocsin.StepView{}, "WorkStep": tocsin.Action{},
 		"Remedy": tocsin.Remedy{}, "Remediation": tocsin.Remediation{}, "RemedyPlan": tocsin.RemedyPlan{},

@@ -44,7 +44,7 @@ func (s *Server) reload(c echo.Context, who *tocsin.Principal) error {
 		return unavailable(nil, "a reload is under way; try again")
 	}
 	defer s.reloading.Unlock()
-	if err := s.deps.Reload(c.Request().Context()); err != nil {
+	if err := s.deps.Reload(c.Request().Context(), who.Name); err != nil {
 		s.deps.Logger.Error("reload failed; the old configuration stays", "error", err, "by", who.Name)
 		return c.String(http.StatusInternalServerError, "the old configuration stays:\n"+err.Error()+"\n")
 	}
@@ -54,7 +54,7 @@ func (s *Server) reload(c echo.Context, who *tocsin.Principal) error {
 
 // backup streams a hot backup. A failure in the middle cuts the connection, so
 // that half a backup is never taken for a whole one.
-func (s *Server) backup(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) backup(c echo.Context, who *tocsin.Principal) error {
 	if s.deps.Backup == nil {
 		return notFound("backup")
 	}
@@ -65,7 +65,7 @@ func (s *Server) backup(c echo.Context, _ *tocsin.Principal) error {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="tocsin-`+s.deps.Now().UTC().Format("20060102T150405Z")+`.backup"`)
-	_, err := s.deps.Backup(&patientWriter{w: c.Response(), rc: http.NewResponseController(c.Response()), wait: s.config.Timeouts.Write})
+	_, err := s.deps.Backup(c.Request().Context(), who.Name, &patientWriter{w: c.Response(), rc: http.NewResponseController(c.Response()), wait: s.config.Timeouts.Write})
 	if err == nil {
 		return nil
 	}

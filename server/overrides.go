@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -35,6 +36,15 @@ func (s *Server) putOverride(c echo.Context, who *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
+	out, err := s.keepOverride(c.Request().Context(), who, &in, by)
+	if err != nil {
+		return err
+	}
+	return s.json(c, out)
+}
+
+// keepOverride makes an override, where who may.
+func (s *Server) keepOverride(ctx context.Context, who *tocsin.Principal, in *tocsin.Override, by string) (tocsin.Override, error) {
 	now := s.deps.Now().UTC()
 	o := tocsin.Override{
 		Kind: cmp.Or(in.Kind, tocsin.OverrideReplace), Schedule: in.Schedule, User: in.User, Replaces: in.Replaces,
@@ -44,15 +54,14 @@ func (s *Server) putOverride(c echo.Context, who *tocsin.Principal) error {
 		o.From = now
 	}
 	if err := checkOverride(&o, now); err != nil {
-		return err
+		return o, err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	if !o.MayPut(who.Name) && !who.May(tocsin.RightManage) {
+		return o, refuse(http.StatusForbidden, codeForbidden, "user", "this changes other people's shifts; without the right to manage one can take over a shift, or hand over one's own (replaces)")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.Wait)
 	defer cancel()
-	out, err := s.deps.Overrides.PutOverride(ctx, o)
-	if err != nil {
-		return err
-	}
-	return s.json(c, out)
+	return s.deps.Overrides.PutOverride(ctx, o)
 }
 
 func checkOverride(o *tocsin.Override, now time.Time) error {
@@ -119,10 +128,29 @@ func (s *Server) answerOverride(answer tocsin.OverrideAnswer) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		id := param(c, "id")
+		if answer == tocsin.OverrideCancel && !who.May(tocsin.RightManage) {
+			if err := s.mayCancel(ctx, id, who.Name); err != nil {
+				return err
+			}
+		}
 		out, err := s.deps.Overrides.AnswerOverride(ctx, id, by, answer)
 		if err != nil {
 			return missing(err, "override", id)
 		}
 		return s.json(c, out)
 	}
+}
+
+// mayCancel refuses who cancels what others have made, and is not about them.
+func (s *Server) mayCancel(ctx context.Context, id, who string) error {
+	all, err := s.deps.Overrides.Overrides(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].ID == id && !all[i].MayCancel(who) {
+			return refuse(http.StatusForbidden, codeForbidden, "", "it was made by %s; without the right to manage one can cancel one's own", clip(all[i].CreatedBy))
+		}
+	}
+	return nil
 }

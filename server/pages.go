@@ -1,17 +1,12 @@
 package server
 
 import (
-	"bytes"
-	"crypto/sha256"
+	"crypto/rand"
 	"embed"
-	"encoding/base64"
-	"fmt"
 	"html/template"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -24,156 +19,203 @@ var pageFiles embed.FS
 //go:embed openapi.json
 var openAPIDocument []byte
 
-// pages are the built-in pages: what is open, one incident, and who is on call. They need no
-// script and load nothing, and their policy lets them do neither.
+// pagePolicy lets a page load what this server serves, and nothing else; what is
+// written into a page is never run, and no other page may hold it.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// pages are the built-in pages. Each works without script; the one script makes
+// them quicker.
 type pages struct {
 	templates *template.Template
-	policy    string
+	assets    assets
 }
 
 func newPages() (*pages, error) {
-	css, err := pageFiles.ReadFile("pages/style.css")
+	files, err := newAssets(pageFiles, "pages/assets")
 	if err != nil {
 		return nil, err
 	}
-	t := template.New("").Funcs(template.FuncMap{"show": show, "when": when, "age": age, "href": href, "segment": segment, "tick": tick})
+	t := template.New("").Funcs(words()).Funcs(template.FuncMap{"asset": files.path})
 	if t, err = t.ParseFS(pageFiles, "pages/*.html"); err != nil {
 		return nil, err
 	}
-	if t, err = t.New("style").Parse(string(css)); err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(css)
-	policy := fmt.Sprintf("default-src 'none'; img-src 'self'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-		base64.StdEncoding.EncodeToString(sum[:]))
-	return &pages{templates: t, policy: policy}, nil
-}
-
-// show makes text from outside safe to look at: control characters, and those
-// that turn the direction of what follows, are written out. html/template
-// escapes the rest.
-func show(v any) string {
-	var b strings.Builder
-	for _, r := range fmt.Sprint(v) {
-		switch {
-		case r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029':
-			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// tick is the mark in front of a step.
-func tick(s tocsin.StepStatus) string {
-	switch s {
-	case tocsin.StepDone:
-		return "☑"
-	case tocsin.StepSkipped:
-		return "☒"
-	case tocsin.StepStarted:
-		return "◩"
-	default:
-		return "☐"
-	}
-}
-
-func when(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
-}
-
-func age(since, now time.Time) string {
-	d := now.Sub(since)
-	switch {
-	case d < time.Minute:
-		return "less than 1m"
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh %dm", int(d.Hours()), int(d.Minutes())%60)
-	default:
-		return fmt.Sprintf("%dd", int(d.Hours())/24)
-	}
-}
-
-// href returns the URL if it leads to the web, else "".
-func href(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return ""
-	}
-	return text
+	return &pages{templates: t, assets: files}, nil
 }
 
 // page is what every page has.
 type page struct {
 	Title string
 	Now   time.Time
-	// Refresh is after how many seconds the browser asks again; 0: never.
+	// Refresh is after how many seconds a browser without script asks again; 0: never.
 	Refresh int
-	// OnCall is true where there is a page of the schedules.
-	OnCall bool
-	// Who looks at it.
-	Who *tocsin.Principal
+	// Nav leads to the other pages.
+	Nav []navItem
+	// Who looks at it, and whether they may look, and act.
+	Who      *tocsin.Principal
+	May, Can bool
+	// Session is true where they can log out.
+	Session bool
+	// Told is what was just done; empty: nothing.
+	Told string
+	// Nonce makes what a form of this page asks for happen once.
+	Nonce string
+	// Live names the incident whose changes the script follows, or "*" for all;
+	// empty: it follows none. Seq is the last event that the page shows.
+	Live string
+	Seq  uint64
+	// Poll is after how many milliseconds the script looks again; 0: it does not.
+	Poll int
 }
 
+// navItem is a link of the header.
+type navItem struct {
+	Path, Text string
+	Here       bool
+}
+
+// navigation is what the header offers: the pages whose parts are there.
+func (s *Server) navigation(path string) []navItem {
+	all := []struct {
+		item navItem
+		have bool
+	}{
+		{navItem{Path: "/", Text: "Incidents"}, true},
+		{navItem{Path: "/oncall", Text: "On call"}, s.deps.OnCall != nil},
+		{navItem{Path: "/silences", Text: "Silences"}, true},
+		{navItem{Path: "/runbooks", Text: "Runbooks"}, true},
+		{navItem{Path: "/remediations", Text: "Remediations"}, s.deps.Remedies != nil},
+		{navItem{Path: "/insights", Text: "Insights"}, s.deps.Insights != nil},
+	}
+	var list []navItem
+	for _, n := range all {
+		if !n.have {
+			continue
+		}
+		n.item.Here = n.item.Path == path || n.item.Path != "/" && strings.HasPrefix(path, n.item.Path+"/") ||
+			n.item.Path == "/" && strings.HasPrefix(path, "/incidents/")
+		list = append(list, n.item)
+	}
+	return list
+}
+
+// top is what the page for a request has. Its Seq is read before what the page
+// shows is: call it first where the page is Live.
 func (s *Server) top(c echo.Context, title string, refresh int) page {
-	return page{Title: title, Now: s.deps.Now(), Refresh: refresh, OnCall: s.deps.OnCall != nil, Who: whoOf(c)}
+	who := whoOf(c)
+	p := page{
+		Title: title, Now: s.deps.Now(), Refresh: refresh, Session: len(c.Request().CookiesNamed(s.gate.Load().cookieName(cookieSession))) > 0,
+		Who: who, May: who.May(tocsin.RightView), Can: who.May(tocsin.RightRespond), Told: told(c), Nonce: rand.Text(),
+	}
+	if p.May {
+		p.Nav = s.navigation(c.Request().URL.Path)
+	}
+	if s.deps.Log != nil {
+		p.Seq = s.deps.Log.LastSeq()
+	}
+	return p
+}
+
+// follow has the page show changes of an incident, or with "*" of all.
+func (s *Server) follow(p page, what string) page {
+	if s.deps.Log != nil {
+		p.Live = what
+	}
+	return p
 }
 
 func (s *Server) page(c echo.Context, status int, name string, data any) error {
-	var b bytes.Buffer
-	if err := s.pages.templates.ExecuteTemplate(&b, name, data); err != nil {
+	body, err := s.pages.render(name, data)
+	if err != nil {
 		return err
 	}
+	pageHeaders(c)
+	return c.HTMLBlob(status, body)
+}
+
+func pageHeaders(c echo.Context) {
 	h := c.Response().Header()
-	h.Set(echo.HeaderContentSecurityPolicy, s.pages.policy)
+	h.Set(echo.HeaderContentSecurityPolicy, pagePolicy)
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 	h.Set(echo.HeaderXFrameOptions, "DENY")
-	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+	h.Set(echo.HeaderReferrerPolicy, "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set(echo.HeaderCacheControl, "no-store")
-	return c.HTMLBlob(status, b.Bytes())
-}
-
-func (s *Server) indexPage(c echo.Context, _ *tocsin.Principal) error {
-	const most = 200
-	list, err := s.deps.Reader.List(c.Request().Context(), tocsin.Filter{
-		States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Limit: most,
-	})
-	if err != nil {
-		return s.errorPage(c, err)
-	}
-	return s.page(c, http.StatusOK, "index", struct {
-		page
-		Incidents []*tocsin.Incident
-		More      bool
-	}{s.top(c, "Open incidents", 15), list, len(list) == most})
-}
-
-func (s *Server) incidentPage(c echo.Context, _ *tocsin.Principal) error {
-	d, err := s.detail(c, param(c, "id"), window{alerts: listDefault, events: eventDefault})
-	if err != nil {
-		return s.errorPage(c, err)
-	}
-	return s.page(c, http.StatusOK, "incident", struct {
-		page
-		detail
-		MoreAlerts, HasBeside bool
-	}{s.top(c, d.Incident.Title, 30), d, int(d.Incident.Alerts) > len(d.Alerts), s.deps.Beside != nil})
 }
 
 // errorPage says it in a way that a person in a browser can read.
 func (s *Server) errorPage(c echo.Context, err error) error {
 	r := refusalOf(err)
 	s.logRefusal(c, r)
+	if r.status == http.StatusServiceUnavailable {
+		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
+	}
+	message := clip(r.message)
+	if r.field != "" {
+		message = clip(r.field) + ": " + message
+	}
 	return s.page(c, r.status, "error", struct {
 		page
 		Status, Message string
-	}{s.top(c, http.StatusText(r.status), 0), http.StatusText(r.status), clip(r.message)})
+	}{s.top(c, http.StatusText(r.status), 0), http.StatusText(r.status), message})
+}
+
+// wantsPage reports whether a person is to read the answer.
+func wantsPage(c echo.Context) bool {
+	r := c.Request()
+	return r.Method != http.MethodHead && !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
+}
+
+// forPeople answers what goes wrong with a page.
+func (s *Server) forPeople(h personal) personal {
+	return func(c echo.Context, who *tocsin.Principal) error {
+		if err := h(c, who); err != nil {
+			return s.errorPage(c, err)
+		}
+		return nil
+	}
+}
+
+// pageRoutes are the built-in pages and what their forms ask for. Each form's
+// path is that of the API below /api/v1.
+func (s *Server) pageRoutes(e *echo.Echo) {
+	view := func(path string, h personal) { e.GET(path, s.viewer(s.forPeople(h))) }
+	act := func(path string, h personal) { e.POST(path, s.responder(s.forPeople(h))) }
+
+	view("/", s.indexPage)
+	act("/incidents/acknowledge", s.acknowledgeMany)
+	view("/incidents/:id", s.incidentPage)
+	for _, kind := range actionKinds() {
+		act("/incidents/:id/"+string(kind), s.actForm(kind))
+	}
+	e.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
+	view("/insights", needs(s.deps.Insights != nil, "insights", s.insightsPage))
+	view("/incidents/:id/why", needs(s.deps.Why != nil, "traces", s.whyPage))
+	e.GET("/incidents/:id/postmortem.md", s.viewer(s.postmortemFile))
+	e.GET("/incidents/:id/graph.svg", s.viewer(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
+	e.GET("/oncall", s.viewer(s.onCallPage))
+	overrides := func(h personal) personal {
+		return needs(s.deps.OnCall != nil && s.deps.Overrides != nil, "overrides", h)
+	}
+	act("/overrides", overrides(s.overrideMade))
+	act("/overrides/:id/cancel", overrides(s.overrideCancelled))
+	view("/silences", s.silencesPage)
+	view("/silences/preview", s.previewSilence)
+	act("/silences", s.makeSilence)
+	act("/silences/:id/expire", s.expireSilenceForm)
+	act("/silences/:id/extend", s.extendSilence)
+	view("/runbooks", s.runbooksPage)
+	view("/runbooks/*", s.runbookPage)
+	remedies := func(h personal) personal { return needs(s.deps.Remedies != nil, "remedies", h) }
+	view("/remediations", remedies(s.remediationsPage))
+	view("/remediations/:id", remedies(s.remediationPage))
+	view("/incidents/:id/remedies/:name", remedies(s.planPage))
+	remediate := func(h personal) personal { return needs(s.deps.Remediator != nil, "remedies", h) }
+	act("/incidents/:id/remediate", remediate(s.remediateForm))
+	act("/remediations/:id/approve", remediate(s.answerForm(true)))
+	act("/remediations/:id/deny", remediate(s.answerForm(false)))
+	act("/remedies/stop", remediate(s.holdForm(true)))
+	act("/remedies/resume", remediate(s.holdForm(false)))
+	e.GET("/events", s.viewer(needs(s.deps.Log != nil, "events", s.pageEvents)))
+	e.GET("/assets/:name", s.asset)
 }

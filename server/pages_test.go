@@ -1,8 +1,6 @@
 package server_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -27,17 +25,19 @@ func safe(t testing.TB, rec *httptest.ResponseRecorder) string {
 	assert.Equal(t, "nosniff", rec.Header().Get("X-Content-Type-Options"))
 	assert.Equal(t, "DENY", rec.Header().Get("X-Frame-Options"))
 	policy := rec.Header().Get("Content-Security-Policy")
-	assert.Contains(t, policy, "default-src 'none'")
-	assert.Contains(t, policy, "frame-ancestors 'none'")
-	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(page)
-	require.NotNil(t, style)
-	sum := sha256.Sum256([]byte(style[1]))
-	assert.Contains(t, policy, "style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'", "the browser would drop the style")
-	for _, bad := range []string{"<script", "javascript:", "\u202e", "\x07", "ZgotmplZ", "<no value>"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'", "form-action 'self'"} {
+		assert.Contains(t, policy, want)
+	}
+	assert.NotContains(t, policy, "unsafe")
+	assert.Regexp(t, `<script src="/assets/app-[0-9a-f]{16}\.js" defer></script>`, page)
+	assert.Regexp(t, `<link rel="stylesheet" href="/assets/style-[0-9a-f]{16}\.css">`, page)
+	assert.Equal(t, 1, strings.Count(page, "<script"), "the policy would not run another")
+	assert.NotRegexp(t, `(?i)<style|\sstyle=|<[^>]*\son\w+=`, page, "the policy would drop it")
+	for _, bad := range []string{"javascript:", "\u202e", "\x07", "ZgotmplZ", "<no value>"} {
 		assert.NotContains(t, page, bad)
 	}
 	assert.True(t, strings.HasSuffix(strings.TrimSpace(page), "</html>"))
-	return page
+	return regexp.MustCompile(`</?time[^>]*>`).ReplaceAllString(page, "")
 }
 
 func TestPages(t *testing.T) {
@@ -94,7 +94,7 @@ func TestIncidentPageTellsWhoIsCalled(t *testing.T) {
 	inc.Deliveries = append(inc.Deliveries, tocsin.Delivery{Target: "email:@bo", User: "bo", Stopped: true})
 	page := safe(t, w.ask("GET", "/incidents/k7f3q9", ""))
 	for _, want := range []string{
-		"If nobody answers", "2026-11-22 05:01:00 UTC</td><td><bdi>bo by PagerDuty&lt;script", "until 2026-11-22 07:00:00 UTC",
+		"If nobody answers", "2026-11-22 05:01:00 UTC <bdi>bo by PagerDuty&lt;script", "until 2026-11-22 07:00:00 UTC",
 		"2026-11-22 08:00:00 UTC", "2026-11-22 09:00:00 UTC", `href="/incidents/abc123"`, "what a notice says&lt;script",
 		"<bdi>ana&lt;script", "2026-11-22 05:00:01 UTC", "must answer", "not yet", "unreachable: every way failed", "stopped: somebody answered",
 	} {
@@ -112,4 +112,38 @@ func TestPagesOfAnother(t *testing.T) {
 	assert.Equal(t, 403, w.ask("GET", "/oncall/x", "", "Remote", "203.0.113.9:1").Code)
 	assert.Equal(t, 200, w.ask("GET", "/-/healthy", "").Code)
 	assert.JSONEq(t, `{"incidents":[]}`, w.ask("GET", "/api/v1/incidents", "").Body.String())
+}
+
+// Whoever types a wrong address into a browser reads a page, and programs read
+// what programs do.
+func TestErrorsAreForWhoReadsThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, server.Config{})
+	rec := w.ask("GET", "/nothing", "", "Accept", "text/html,application/xhtml+xml")
+	assert.Equal(t, 404, rec.Code)
+	safe(t, rec)
+	rec = w.ask("GET", "/", "", "Accept", "text/html", "Remote", "203.0.113.9:1")
+	assert.Equal(t, 403, rec.Code)
+	assert.NotContains(t, safe(t, rec), "/runbooks", "who may not look is shown no way in")
+	assert.Equal(t, "application/problem+json", w.ask("GET", "/nothing", "").Header().Get("Content-Type"))
+	assert.Equal(t, "application/problem+json", w.ask("GET", "/api/v1/nothing", "", "Accept", "text/html").Header().Get("Content-Type"))
+}
+
+// Files of the pages never change under one address, and are for everybody: the
+// page of the log-in needs them.
+func TestAssets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, server.Config{})
+	page := w.ask("GET", "/", "").Body.String()
+	for _, ext := range []string{"css", "js", "svg"} {
+		path := regexp.MustCompile(`/assets/\w+-[0-9a-f]{16}\.` + ext).FindString(page)
+		require.NotEmpty(t, path)
+		rec := w.ask("GET", path, "", "Remote", "203.0.113.9:1")
+		require.Equal(t, 200, rec.Code, path)
+		assert.Contains(t, rec.Header().Get("Cache-Control"), "immutable")
+		assert.Equal(t, "nosniff", rec.Header().Get("X-Content-Type-Options"))
+		assert.Less(t, rec.Body.Len(), 32<<10)
+	}
+	assert.Equal(t, 404, w.ask("GET", "/assets/app.js", "").Code)
+	assert.Equal(t, 404, w.ask("GET", "/assets/..%2fpages.go", "").Code)
 }

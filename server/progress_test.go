@@ -83,7 +83,7 @@ func TestProgressOfARunbookThatIsGone(t *testing.T) {
 		assert.True(t, v.Gone, v.ID)
 	}
 	page := safe(t, w.ask("GET", "/incidents/k7f3q9", ""))
-	assert.Contains(t, page, "<pre>dig</pre>")
+	assert.Contains(t, page, "<code>dig</code></pre>")
 }
 
 func TestProgressOnThePage(t *testing.T) {

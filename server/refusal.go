@@ -47,6 +47,7 @@ const (
 	codeNotFound    = "not_found"
 	codeMethod      = "method_not_allowed"
 	codeConflict    = "conflict"
+	codeChanged     = "changed"
 	codeUnavailable = "unavailable"
 	codeInternal    = "internal"
 )
@@ -169,6 +170,9 @@ const retryAfter = "2"
 
 // handleError answers with what err deserves, and logs what is worth it.
 func (s *Server) handleError(err error, c echo.Context) {
+	if !c.Response().Committed && wantsPage(c) && s.errorPage(c, err) == nil {
+		return
+	}
 	r := refusalOf(err)
 	s.logRefusal(c, r)
 	if c.Response().Committed {

@@ -17,13 +17,14 @@ const (
 	pathReady     = "/-/ready"
 	pathMetrics   = "/metrics"
 	pathRunbook   = "/api/v1/runbooks/"
+	pathPicture   = "/graph/:file"
 )
 
 // routes is every route on one screen. openapi.json describes them.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = s.address
 	e.HTTPErrorHandler = s.handleError
 	e.Use(s.observe)
 
@@ -34,6 +35,8 @@ func (s *Server) routes() *echo.Echo {
 	for path, h := range s.deps.Callbacks {
 		e.POST(path, s.callback(h))
 	}
+	e.GET(pathPicture, s.signedPicture)
+	e.HEAD(pathPicture, s.signedPicture)
 
 	api := e.Group("/api/v1")
 	api.GET("/openapi.json", s.openAPI)
@@ -45,6 +48,7 @@ func (s *Server) routes() *echo.Echo {
 	}
 	api.GET("/silences", s.viewer(s.listSilences))
 	api.POST("/silences", s.responder(s.putSilence))
+	api.GET("/silences/:id", s.viewer(s.getSilence))
 	api.DELETE("/silences/:id", s.responder(s.expireSilence))
 	onCall := func(h personal) echo.HandlerFunc {
 		return s.viewer(needs(s.deps.OnCall != nil, "on-call schedules", h))
@@ -62,12 +66,18 @@ func (s *Server) routes() *echo.Echo {
 	api.POST("/overrides/:id/accept", s.responder(overrides(s.answerOverride(tocsin.OverrideAccept))))
 	api.POST("/overrides/:id/decline", s.responder(overrides(s.answerOverride(tocsin.OverrideDecline))))
 	api.POST("/overrides/:id/cancel", s.responder(overrides(s.answerOverride(tocsin.OverrideCancel))))
-	api.GET("/runbooks", s.viewer(s.listRunbooks))
-	api.GET("/runbooks/*", s.viewer(s.getRunbook))
+	s.runbookRoutes(api)
 	s.remediationRoutes(api)
 	api.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.getBeside)))
-	api.GET("/stats", s.viewer(s.stats))
-	api.GET("/backup", s.admin(s.backup))
+	api.GET("/incidents/:id/values", s.viewer(needs(s.deps.Values != nil, "values of Prometheus", s.getValues)))
+	api.GET("/events", s.viewer(needs(s.deps.Log != nil, "events", s.apiEvents)))
+	s.accessRoutes(e, api)
+	s.alertmanagerRoutes(e)
+	s.statusRoutes(e)
+	api.GET("/incidents/:id/postmortem", s.viewer(s.getPostmortem))
+	api.GET("/incidents/:id/why", s.viewer(needs(s.deps.Why != nil, "traces", s.getWhy)))
+	api.GET("/insights", s.viewer(needs(s.deps.Insights != nil, "insights", s.getInsights)))
+	s.storeRoutes(api)
 
 	e.GET(pathHealthy, s.healthy)
 	e.HEAD(pathHealthy, s.healthy)
@@ -85,11 +95,7 @@ func (s *Server) routes() *echo.Echo {
 		e.HEAD("/*", pages)
 		return e
 	}
-	e.GET("/", s.viewer(s.indexPage))
-	e.GET("/incidents/:id", s.viewer(s.incidentPage))
-	e.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
-	e.GET("/incidents/:id/graph.svg", s.viewer(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
-	e.GET("/oncall", s.viewer(s.onCallPage))
+	s.pageRoutes(e)
 	return e
 }
 

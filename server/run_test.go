@@ -131,7 +131,7 @@ func TestNewRefusesNonsense(t *testing.T) {
 		"empty token":  {Intake: server.Auth{Tokens: []string{""}}},
 		"user":         {Intake: server.Auth{Users: []server.User{{Name: "a"}}}},
 		"api":          {API: []server.Token{{Token: "t"}}},
-		"calendar":     {API: []server.Token{{"ana", "t"}}, CalendarToken: "t"},
+		"calendar":     {API: []server.Token{{Name: "ana", Token: "t"}}, CalendarToken: "t"},
 		"plans":        {Limits: server.Limits{Plans: -1}},
 	} {
 		_, err := server.New(c, full)
@@ -159,7 +159,7 @@ func TestOperations(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, server.Config{}, func(d *server.Deps) {
 		d.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") })
-		d.Reload = func(context.Context) error { return errors.New("tocsin.yml:7: unknown key\nand more") }
+		d.Reload = func(context.Context, string) error { return errors.New("tocsin.yml:7: unknown key\nand more") }
 	})
 	assert.Equal(t, 200, w.ask("GET", "/-/healthy", "").Code)
 	rec := w.ask("HEAD", "/-/ready", "")
@@ -181,7 +181,7 @@ func TestOperations(t *testing.T) {
 	assert.Equal(t, 405, w.ask("GET", "/-/reload", "").Code)
 	assert.Equal(t, 403, w.ask("POST", "/-/reload", "", "Sec-Fetch-Site", "cross-site").Code)
 
-	fine := newWorld(t, server.Config{}, func(d *server.Deps) { d.Reload = func(context.Context) error { return nil } })
+	fine := newWorld(t, server.Config{}, func(d *server.Deps) { d.Reload = func(context.Context, string) error { return nil } })
 	assert.Equal(t, 200, fine.ask("POST", "/-/reload", "").Code)
 	assert.Equal(t, 404, fine.ask("GET", "/metrics", "").Code)
 }

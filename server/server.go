@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,12 +24,24 @@ type Server struct {
 	metrics *metrics
 	echo    *echo.Echo
 	pages   *pages
+	parts   parts
+	found   labelSets
+	// live is nil where there is no log to follow.
+	live *live
 
-	gate        atomic.Pointer[gate]
-	crossOrigin *http.CrossOriginProtection
+	gate atomic.Pointer[gate]
+	// Shares of requests, wrong tokens, and log-ins; and those that are done.
+	requestsOf, guesses, logins *shares
+	attempts                    attempts
 
 	// plans has room for those who compute with schedules.
 	plans chan struct{}
+	// amRoom has room for those who list alerts as Alertmanager does.
+	amRoom chan struct{}
+	// board is what everybody may see.
+	board statusBoard
+	// started is when the server was made.
+	started time.Time
 
 	budget  *budget
 	buffers *buffers
@@ -43,9 +54,18 @@ type Server struct {
 	requests atomic.Uint64
 	idPrefix string
 
+	// pictures bounds those that are drawn for people who have not logged in.
+	pictures *rate.Limiter
+
 	troubleLog, refusalLog rate.Sometimes
 
-	reloading, backingUp sync.Mutex
+	reloading, backingUp, verifying sync.Mutex
+	// silencing is held by a form that makes or extends a silence: sent twice, it does
+	// so once.
+	silencing sync.Mutex
+
+	// certificates is nil without TLS.
+	certificates *certificates
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -60,31 +80,45 @@ func New(c Config, d Deps) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s := &Server{
-		config:      c,
-		deps:        d,
-		crossOrigin: http.NewCrossOriginProtection(),
-		plans:       make(chan struct{}, c.Limits.Plans),
-		budget:      &budget{limit: int64(c.Limits.Buffered)},
-		flight:      newFlight(),
-		idPrefix:    rand.Text()[:6] + "-",
-		troubleLog:  rate.Sometimes{First: 10, Interval: time.Second},
-		refusalLog:  rate.Sometimes{First: 10, Interval: time.Second},
+		config:     c,
+		deps:       d,
+		plans:      make(chan struct{}, c.Limits.Plans),
+		amRoom:     make(chan struct{}, amLists),
+		started:    d.Now(),
+		budget:     &budget{limit: int64(c.Limits.Buffered)},
+		flight:     newFlight(),
+		idPrefix:   rand.Text()[:6] + "-",
+		pictures:   rate.NewLimiter(picturesPerSecond, pictureBurst),
+		troubleLog: rate.Sometimes{First: 10, Interval: time.Second},
+		refusalLog: rate.Sometimes{First: 10, Interval: time.Second},
 	}
-	if u, err := url.Parse(c.ExternalURL); err == nil && u.Host != "" {
-		if err := s.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
-			return nil, fmt.Errorf("server: external_url: %w", err)
-		}
+	if err := s.SetAuth(c); err != nil {
+		return nil, err
 	}
-	s.gate.Store(newGate(c.Intake, c.API, c.CalendarToken, c.ExternalURL))
+	s.requestsOf = newShares(rate.Limit(c.Limits.Requests), 2*c.Limits.Requests)
+	s.guesses = newShares(rate.Every(guessEvery), guessBurst)
+	s.logins = newShares(rate.Every(loginEvery), loginBurst)
+	s.attempts.done = map[string]time.Time{}
 	s.buffers = newBuffers(c.Limits.Body, "set max_alerts on Alertmanager's webhook, or raise the limit", s.budget)
 	s.callbacks = newBuffers(callbackBody, "no provider sends as much", s.budget)
 	s.decoders.New = func() any { return newDecoder(c.Limits) }
+	if d.Log != nil {
+		s.live = newLive(d.Log, d.Changed, d.Logger, c.Limits.Viewers)
+	}
 	if s.pages, err = newPages(); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.echo = s.routes()
 	if s.metrics, err = newMetrics(d.Registerer, s.paths(), s.budget); err != nil {
 		return nil, fmt.Errorf("server: metrics: %w", err)
+	}
+	if c.TLS.CertFile != "" {
+		if s.certificates, err = newCertificates(c.TLS, d.Logger, time.Now); err == nil {
+			err = s.certificates.register(d.Registerer)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("server: %w", err)
+		}
 	}
 	return s, nil
 }
@@ -93,13 +127,19 @@ func New(c Config, d Deps) (*Server, error) {
 // the limits, but not the timeouts and the limit of connections, which Run adds.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// SetAuth changes who may post alerts, use the API and read the calendars, for
-// a reload; calendar is Config.CalendarToken. On an error nothing is changed.
-func (s *Server) SetAuth(intake Auth, api []Token, calendar string) error {
-	if err := validateAuth(intake, api, calendar); err != nil {
+// SetAuth takes from a configuration what says who may come in: ExternalURL,
+// Intake, API, CalendarToken, NoLocal and Proxy; the rest stays as it is. It is
+// for a reload. On an error nothing is changed.
+func (s *Server) SetAuth(c Config) error {
+	c.TLS = s.config.TLS
+	if err := validateAuth(c); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	s.gate.Store(newGate(intake, api, calendar, s.config.ExternalURL))
+	g, err := newGate(&c)
+	if err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	s.gate.Store(g)
 	return nil
 }
 
@@ -149,7 +189,7 @@ func (s *Server) Run(ctx context.Context) error {
 	l := limitConns(s.listener, s.config.Connections, s.metrics)
 	srv := s.httpServer(l)
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- s.serve(srv, l) }()
 
 	select {
 	case err := <-served:
@@ -159,6 +199,15 @@ func (s *Server) Run(ctx context.Context) error {
 	err := s.stop(srv)
 	<-served //nolint:errcheck // the server was told to stop: what Serve says then is that
 	return err
+}
+
+// serve serves plain HTTP, or HTTPS.
+func (s *Server) serve(srv *http.Server, l net.Listener) error {
+	if s.certificates == nil {
+		return srv.Serve(l)
+	}
+	srv.TLSConfig = s.certificates.server()
+	return srv.ServeTLS(l, "", "")
 }
 
 func (s *Server) httpServer(l *connLimit) *http.Server {
@@ -182,6 +231,9 @@ func (s *Server) stop(srv *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.Timeouts.Stop)
 	defer cancel()
 	s.stopping.Store(true)
+	if s.live != nil {
+		s.live.close()
+	}
 	s.deps.Logger.Info("stopping", "in_flight", s.flight.count.Load())
 
 	drain := time.NewTimer(s.config.Timeouts.Drain)

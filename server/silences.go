@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -48,6 +49,15 @@ func (s *Server) putSilence(c echo.Context, who *tocsin.Principal) error {
 	if err := s.bind(c, &in, false); err != nil {
 		return err
 	}
+	out, err := s.keepSilence(c, who, in)
+	if err != nil {
+		return err
+	}
+	return s.json(c, viewSilence(out, s.deps.Now()))
+}
+
+// keepSilence makes or changes a silence.
+func (s *Server) keepSilence(c echo.Context, who *tocsin.Principal, in tocsin.Silence) (tocsin.Silence, error) {
 	now := s.deps.Now().UTC()
 	// A silence is somebody's: the token's owner cannot put another's name to it.
 	in.CreatedBy = cmp.Or(who.Name, in.CreatedBy)
@@ -55,15 +65,14 @@ func (s *Server) putSilence(c echo.Context, who *tocsin.Principal) error {
 		in.StartsAt = now
 	}
 	if err := checkSilence(in, now); err != nil {
-		return err
+		return in, err
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
-	out, err := s.deps.Silencer.PutSilence(ctx, in)
-	if err != nil {
-		return err
+	if err := s.silenceUnchanged(c, in.ID); err != nil {
+		return in, err
 	}
-	return s.json(c, viewSilence(out, now))
+	return s.deps.Silencer.PutSilence(ctx, in)
 }
 
 // Limits of a silence.
@@ -109,15 +118,65 @@ func checkMatchers(list []string) error {
 	return nil
 }
 
+// getSilence returns one.
+func (s *Server) getSilence(c echo.Context, _ *tocsin.Principal) error {
+	found, err := s.silence(c, param(c, "id"))
+	if err != nil {
+		return err
+	}
+	tag, err := etagOf(found)
+	if err != nil {
+		return err
+	}
+	return s.tagged(c, tag, viewSilence(found, s.deps.Now()))
+}
+
+func (s *Server) silence(c echo.Context, id string) (tocsin.Silence, error) {
+	list, err := s.deps.Silencer.Silences(c.Request().Context())
+	if err != nil {
+		return tocsin.Silence{}, err
+	}
+	i := slices.IndexFunc(list, func(s tocsin.Silence) bool { return s.ID == id })
+	if i < 0 {
+		return tocsin.Silence{}, notFound(fmt.Sprintf("silence %q", clip(id)))
+	}
+	return list[i], nil
+}
+
+// silenceUnchanged holds what If-Match asks for. Two who send the same tag in the
+// same instant may both pass: what is kept is whole, and the later one's.
+func (s *Server) silenceUnchanged(c echo.Context, id string) error {
+	hold := unchanged(c)
+	if hold == nil {
+		return nil
+	}
+	found, err := s.silence(c, id)
+	if err != nil {
+		return err
+	}
+	tag, err := etagOf(found)
+	if err != nil {
+		return err
+	}
+	return hold(tag)
+}
+
 func (s *Server) expireSilence(c echo.Context, who *tocsin.Principal) error {
+	if err := s.endSilence(c, who); err != nil {
+		return err
+	}
+	return s.json(c, map[string]string{"status": "ok"})
+}
+
+func (s *Server) endSilence(c echo.Context, who *tocsin.Principal) error {
 	by, err := s.actor(who, "by", "")
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
-	if err := s.deps.Silencer.ExpireSilence(ctx, param(c, "id"), by); err != nil {
+	if err := s.silenceUnchanged(c, param(c, "id")); err != nil {
 		return err
 	}
-	return s.json(c, map[string]string{"status": "ok"})
+	return s.deps.Silencer.ExpireSilence(ctx, param(c, "id"), by)
 }

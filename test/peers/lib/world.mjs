@@ -13,11 +13,12 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const patience = 120_000;
 
 /**
- * Starts a world; socket: Tocsin speaks Socket Mode. Its stop() fails where Tocsin
- * did not end well.
+ * Starts a world; socket: Tocsin speaks Socket Mode; folder: where its files are, when
+ * they are not those built in. Its stop() fails where Tocsin did not end well.
  */
-export async function startWorld({ socket = false } = {}) {
-  const child = spawn(`${root}bin/peers-world`, ['-tocsin', `${root}bin/tocsin`, ...(socket ? ['-socket'] : [])], { stdio: ['pipe', 'pipe', 'inherit'] });
+export async function startWorld({ socket = false, folder = '' } = {}) {
+  const flags = ['-tocsin', `${root}bin/tocsin`, ...(socket ? ['-socket'] : []), ...(folder ? ['-folder', folder] : [])];
+  const child = spawn(`${root}bin/peers-world`, flags, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const line = await Promise.race([
     new Promise((resolve) => createInterface(child.stdout).once('line', resolve)),

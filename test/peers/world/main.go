@@ -47,6 +47,7 @@ const (
 func main() {
 	binary := flag.String("tocsin", "bin/tocsin", "the binary under test")
 	socket := flag.Bool("socket", false, "Tocsin speaks Socket Mode, and has no signing secret")
+	folder := flag.String("folder", "", "where tocsin.yml and what it names is, instead of what is built in")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -55,7 +56,7 @@ func main() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // its end is all that counts
 		stop()
 	}()
-	if err := run(ctx, settings{binary: *binary, socket: *socket}, os.Stdout); err != nil {
+	if err := run(ctx, settings{binary: *binary, socket: *socket, folder: *folder}, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,7 +17,7 @@ import (
 )
 
 //go:embed tocsin.yml runbooks
-var files embed.FS
+var builtIn embed.FS
 
 // startWithin and stopWithin are generous: the machine may be busy with much else.
 const (
@@ -34,14 +35,24 @@ type settings struct {
 	// socket: what people do in Slack comes by Socket Mode, and there is no signing
 	// secret.
 	socket bool
+	// folder has the files; "": those built in.
+	folder string
+}
+
+// files are what the binary runs with.
+func (s settings) files() fs.FS {
+	if s.folder != "" {
+		return os.DirFS(s.folder)
+	}
+	return builtIn
 }
 
 // write makes the configuration.
 func (s settings) write() (file string, err error) {
-	if err := os.CopyFS(s.dir, files); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.CopyFS(s.dir, s.files()); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", err
 	}
-	text, err := files.ReadFile("tocsin.yml")
+	text, err := fs.ReadFile(s.files(), "tocsin.yml")
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,252 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
+)
+
+// EventLog is what has happened, in order. Package storage's stores are it.
+type EventLog interface {
+	// Log returns up to limit events of all incidents, those of none included, with
+	// a Seq above after, oldest first.
+	Log(ctx context.Context, after uint64, limit int) ([]tocsin.Event, error)
+	// LastSeq returns the Seq of the last event; 0: there was none.
+	LastSeq() uint64
+}
+
+const (
+	// liveBatch is the most events that are read of the log at a time. When more has
+	// happened since the last look, pages are told to look again, and programs read
+	// the log for themselves: a storm is not made worse by those who watch it.
+	liveBatch = 500
+	// liveBacklog is how many chunks a viewer may lag behind before it is dropped: it
+	// comes back by itself and says where it was.
+	liveBacklog = 16
+	// livePoll is how often the log is looked at when nobody tells of a change, as
+	// where another replica made it.
+	livePoll = 5 * time.Second
+	// liveStep is the shortest time between two looks at the log, and liveShare how
+	// much is added for each viewer: the more look on, the rarer they are told, so
+	// that looking on never costs more than a small share of the machine.
+	liveStep  = 200 * time.Millisecond
+	liveShare = 2 * time.Millisecond
+)
+
+// chunk is what happened after one event up to another, encoded once for all who
+// look on. It is immutable.
+type chunk struct {
+	after, last uint64
+	// pages names the incidents that changed.
+	pages []byte
+	// programs returns the events themselves; nil where they are to be read of the
+	// log.
+	programs func() []byte
+}
+
+// viewer is somebody who looks on. Its channel is closed when it has fallen too far
+// behind, and when the server stops.
+type viewer struct{ chunks chan *chunk }
+
+// live tells any number of viewers what happens. Its one goroutine runs while
+// somebody looks on; without viewers it costs nothing.
+type live struct {
+	log     EventLog
+	changed <-chan struct{}
+	logger  *slog.Logger
+	max     int
+
+	mu      sync.Mutex
+	viewers map[*viewer]struct{}
+	// seq is the last event that the viewers were told of.
+	seq    uint64
+	closed bool
+	// quit ends the goroutine; nil: there is none.
+	quit chan struct{}
+}
+
+func newLive(log EventLog, changed <-chan struct{}, logger *slog.Logger, max int) *live {
+	return &live{log: log, changed: changed, logger: logger, max: max, viewers: map[*viewer]struct{}{}}
+}
+
+// join lets somebody look on, from the event with the Seq from on.
+func (l *live) join() (v *viewer, from uint64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return nil, 0, unavailable(nil, "shutting down; try again, or another replica")
+	case len(l.viewers) >= l.max:
+		return nil, 0, unavailable(nil, "%d look on already; try again later", l.max)
+	}
+	if l.quit == nil {
+		l.seq, l.quit = l.log.LastSeq(), make(chan struct{})
+		go l.run(l.quit)
+	}
+	v = &viewer{make(chan *chunk, liveBacklog)}
+	l.viewers[v] = struct{}{}
+	return v, l.seq, nil
+}
+
+// leave is the end of looking on. Doing it again changes nothing.
+func (l *live) leave(v *viewer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.viewers, v)
+	if len(l.viewers) == 0 && l.quit != nil {
+		close(l.quit)
+		l.quit = nil
+	}
+}
+
+// close sends everybody away, for good.
+func (l *live) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for v := range l.viewers {
+		delete(l.viewers, v)
+		close(v.chunks)
+	}
+	if l.quit != nil {
+		close(l.quit)
+		l.quit = nil
+	}
+}
+
+// told is the last event that viewers were told of; false: nobody looks on, and
+// nobody is told.
+func (l *live) told() (uint64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seq, l.quit != nil
+}
+
+// pause is how long to wait between two looks at the log.
+func (l *live) pause() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return liveStep + time.Duration(len(l.viewers))*liveShare
+}
+
+func (l *live) run(quit <-chan struct{}) {
+	poll := time.NewTicker(livePoll)
+	defer poll.Stop()
+	rest := time.NewTimer(0)
+	defer rest.Stop()
+	<-rest.C
+	for {
+		select {
+		case <-quit:
+			return
+		case <-l.changed:
+		case <-poll.C:
+		}
+		pause := l.pause()
+		l.tell(quit, pause)
+		rest.Reset(pause)
+		select {
+		case <-quit:
+			return
+		case <-rest.C:
+		}
+	}
+}
+
+// tell reads what is new and hands it to everybody.
+func (l *live) tell(quit <-chan struct{}, pause time.Duration) {
+	seq, _ := l.told()
+	last := l.log.LastSeq()
+	switch {
+	case last == seq:
+		return
+	case last < seq || last-seq > liveBatch:
+		l.hand(quit, newStorm(seq, last, pause))
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), livePoll)
+	defer cancel()
+	events, err := l.log.Log(ctx, seq, liveBatch)
+	if err != nil {
+		l.logger.Warn("what has happened cannot be read for those who look on; tried again", "error", err)
+		return
+	}
+	if len(events) > 0 {
+		l.hand(quit, newChunk(seq, events, pause))
+	}
+}
+
+// hand gives a chunk to everybody; who cannot take it is sent away.
+func (l *live) hand(quit <-chan struct{}, c *chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.quit != quit { // the last one left, and perhaps the next one has come
+		return
+	}
+	l.seq = c.last
+	for v := range l.viewers {
+		select {
+		case v.chunks <- c:
+		default:
+			delete(l.viewers, v)
+			close(v.chunks)
+		}
+	}
+}
+
+// changedIncident is one incident in what pages are told.
+type changedIncident struct {
+	ID       string `json:"id"`
+	Revision uint64 `json:"revision"`
+}
+
+// newStorm is a chunk of more than anybody wants to hear one by one.
+func newStorm(after, last uint64, pause time.Duration) *chunk {
+	return &chunk{after: after, last: last, pages: fmt.Appendf(nil, "id: %d\nevent: reload\ndata: {\"wait\":%d}\n\n", last, pause.Milliseconds())}
+}
+
+func newChunk(after uint64, events []tocsin.Event, pause time.Duration) *chunk {
+	c := &chunk{after: after, last: events[len(events)-1].Seq}
+	c.programs = sync.OnceValue(func() []byte { return encodeEvents(events) })
+	at := map[string]int{}
+	list := []changedIncident{}
+	for i := range events {
+		e := &events[i]
+		if e.Incident == "" {
+			continue
+		}
+		n, known := at[e.Incident]
+		if !known {
+			n = len(list)
+			at[e.Incident] = n
+			list = append(list, changedIncident{ID: e.Incident})
+		}
+		list[n].Revision = e.Revision
+	}
+	data, err := json.Marshal(map[string]any{"incidents": list, "wait": pause.Milliseconds()})
+	if err != nil { // strings and numbers can always be written
+		return c
+	}
+	c.pages = fmt.Appendf(nil, "id: %d\nevent: incidents\ndata: %s\n\n", c.last, data)
+	return c
+}
+
+// encodeEvents writes events as text/event-stream
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+func encodeEvents(events []tocsin.Event) []byte {
+	var b bytes.Buffer
+	for i := range events {
+		data, err := json.Marshal(&events[i])
+		if err != nil { // a time beyond the year 9999: nothing that Tocsin writes
+			continue
+		}
+		fmt.Fprintf(&b, "id: %d\nevent: %s\ndata: %s\n\n", events[i].Seq, events[i].Kind, data)
+	}
+	return b.Bytes()
+}
