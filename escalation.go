@@ -188,6 +188,9 @@ type Action struct {
 	// runbook, from 1; Status is where it stands.
 	RunbookStep string     `json:"runbookStep,omitempty"`
 	Status      StepStatus `json:"status,omitempty"`
+	// If is asked before anything is done; its error is returned as it is, and
+	// nothing is done. Nil: it is done.
+	If func(*Incident) error `json:"-"`
 	// Via is where the person acts: "Slack", "page", "terminal"; empty: "API".
 	Via string `json:"via,omitempty"`
 	// Seen is where it was done, when that was at one of the incident's targets;

@@ -34,7 +34,7 @@ var homes = []struct {
 	{"go.etcd.io/bbolt", []string{"storage/bolt"}, false},
 	{"github.com/nats-io", []string{"router/stream/..."}, false},
 	{"github.com/labstack", []string{"server"}, false},
-	{"github.com/yuin/goldmark", []string{"runbooks"}, false},
+	{"github.com/yuin/goldmark", []string{"runbooks"}, true},
 	{"os/exec", []string{"runbooks/remediation/sandbox", "test/..."}, true},
 	{"golang.org/x/sys", []string{"runbooks/remediation/sandbox"}, true},
 	{"github.com/landlock-lsm", []string{"runbooks/remediation/sandbox"}, false},
@@ -44,6 +44,8 @@ var homes = []struct {
 	{"github.com/PagerDuty", []string{"notifiers/pagerduty/..."}, false},
 	{"github.com/wneessen/go-mail", []string{"notifiers/email/..."}, false},
 	{"github.com/emersion", []string{"notifiers/email/smtptest"}, false},
+	{"github.com/coreos/go-oidc", []string{"access/oidc"}, false},
+	{"golang.org/x/oauth2", []string{"access/oidc"}, false},
 	{"github.com/arran4/golang-ical", []string{"escalation/oncall/ical"}, false},
 }
 
@@ -55,6 +57,9 @@ var innerEdges = [][2]string{
 	{"escalation/feed", "escalation/oncall"},
 	{"escalation/oncall/ical", "escalation/oncall"},
 	{"router/stream", "router/stream/internal/worker"},
+	{"runbooks", "runbooks/promql"},
+	{"server", "server/postmortem"},
+	{"runbooks/remediation", "runbooks/promql"},
 }
 
 // longFiles are those of more than maxLines lines, with the reason.

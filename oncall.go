@@ -79,6 +79,20 @@ type Override struct {
 // Holds reports whether the override changes anything at any time.
 func (o *Override) Holds() bool { return o.State == OverrideActive && o.From.Before(o.To) }
 
+// MayPut reports whether somebody may make the override who does not manage other
+// people's shifts: taking over a shift, and handing over one's own, or asking for
+// that, is everybody's who responds.
+func (o *Override) MayPut(who string) bool {
+	own := o.Kind == OverrideReplace || o.Kind == OverrideSwap
+	return who != "" && (o.User == who || own && o.Replaces == who)
+}
+
+// MayCancel reports whether somebody may cancel the override who does not manage
+// other people's shifts: who made it, and whose shifts it changes.
+func (o *Override) MayCancel(who string) bool {
+	return who != "" && (o.CreatedBy == who || o.Replaces == who)
+}
+
 // Uncovered is a counter-example to "somebody is always paged": a span in which
 // no step of a policy reaches anybody.
 type Uncovered struct {

@@ -52,6 +52,8 @@ type App struct {
 	store      *bolt.Store
 	stream     *stream.Stream
 	shelf      *runbooks.Shelf
+	shelves    *runbooks.Watch
+	usage      usage
 	router     *router.Router
 	dispatcher *notifiers.Dispatcher
 	engine     *escalation.Engine
@@ -61,12 +63,16 @@ type App struct {
 	clicks     *clicks
 	webhooks   *callback.Handler
 	changes    *changes
+	audits     *auditFile // nil: none
 	prometheus *live.Client
+	links      *server.Links
 	remedies   *remedies
 	secrets    secrets
+	entrance   entrance
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}
+	seen       chan struct{} // for those who look on
 
 	// applying is held while a configuration, or what feeds say, is put into
 	// force: the last one stays in force then.
@@ -95,7 +101,10 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	if err != nil {
 		return nil, err
 	}
-	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), clicks: &clicks{}, remedies: &remedies{}, events: make(chan struct{}, 1)}
+	a := &App{path: path, log: log, cfg: cfg, registry: prometheus.NewRegistry(), clicks: &clicks{}, remedies: &remedies{}, events: make(chan struct{}, 1), seen: make(chan struct{}, 1)}
+	a.setSecrets(cfg)
+	log = slog.New(veil{log.Handler(), &a.secrets})
+	a.log = log
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -113,16 +122,14 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	if a.stream, err = stream.Start(ctx, sc); err != nil {
 		return nil, err
 	}
-	var problems []runbooks.Problem
-	if a.shelf, problems, err = runbooks.NewShelf(cfg.Runbooks.Dirs); err != nil {
+	if err = a.openRunbooks(cfg); err != nil {
 		return nil, err
 	}
-	logProblems(log, problems)
 	if err = a.openOnCall(ctx, cfg, p); err != nil {
 		return nil, err
 	}
 	if a.dispatcher, err = notifiers.New(a.targets(cfg, p), notifiers.Options{
-		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, URL: a.incidentURL, Ahead: a.engine.Ahead, Remediations: a.remedies.shown,
+		Store: a.store, Waker: a.stream, Runbook: a.filledRunbook, Steps: a.stepViews, URL: a.incidentURL, Ahead: a.engine.Ahead, Remediations: a.remedies.shown,
 		Timeout: 15 * time.Second, DigestAfter: digestAfter(cfg),
 		Logger: log.With("component", "notifiers"), Registerer: a.registry,
 	}); err != nil {
@@ -142,7 +149,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 		return nil, err
 	}
 	a.registerMetrics()
-	if a.server, err = server.New(wireServer(cfg), a.serverDeps()); err != nil {
+	if a.server, err = a.openServer(cfg); err != nil {
 		return nil, err
 	}
 	_, err = a.server.Listen()
@@ -220,18 +227,12 @@ func (a *App) committed(wakes []tocsin.Wake) {
 	if a.engine != nil && a.store != nil {
 		a.engine.Committed(a.store.NextDeadline())
 	}
-	select {
-	case a.events <- struct{}{}:
-	default:
+	for _, told := range []chan struct{}{a.events, a.seen} {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
 	}
-}
-
-func (a *App) filledRunbook(id string, labels tocsin.Labels) *tocsin.Runbook {
-	rb := a.shelf.Get(id)
-	if rb == nil {
-		return nil
-	}
-	return runbooks.Fill(rb, labels)
 }
 
 func (a *App) incidentURL(id string) string {
@@ -263,13 +264,19 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.stream.PublishEvents(work, a.store, a.events) })
 	g.Go(func() error { return a.purge(work) })
 	g.Go(func() error { return a.changes.run(work) })
+	a.followAudit(work, &g)
+	g.Go(func() error { return a.shelves.Run(work) })
 	for _, kind := range kinds {
 		g.Go(func() error { return a.stream.Consume(work, kind, a.dispatcher.Handle) })
 	}
 	err := a.server.Run(ctx)
 	stopWork()
 	done := make(chan error, 1)
-	go func() { done <- g.Wait() }()
+	go func() {
+		err := g.Wait()
+		a.stopped()
+		done <- err
+	}()
 	select {
 	case werr := <-done:
 		return errors.Join(err, ignoreCanceled(werr))
@@ -352,16 +359,14 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	problems, err := a.shelf.Reload(cfg.Runbooks.Dirs)
-	if err != nil {
+	if err := a.setRunbooks(cfg); err != nil {
 		return err
 	}
-	logProblems(a.log, problems)
 	if keys := config.RestartNeeded(old, cfg); len(keys) > 0 {
 		a.log.Warn("these settings take effect at the next start", "keys", strings.Join(keys, ", "))
 	}
 	sc := wireServer(cfg)
-	if err := a.server.SetAuth(sc.Intake, sc.API, sc.CalendarToken); err != nil {
+	if err := a.server.SetAuth(sc); err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -371,17 +376,12 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	a.doors.set(cfg)
 	a.clicks.use(p.slack, old.Slack.BotToken != cfg.Slack.BotToken)
 	a.setPagerDuty(cfg)
+	a.setAccess(cfg)
 	a.setRemedies(cfg, cures)
 	a.feeds.SetSources(wireFeeds(cfg, a.log.With("component", "escalation")))
 	a.follow(cfg, p, d)
 	a.reloaded(ctx, old, cfg)
 	return a.dispatcher.SetTargets(ctx, a.targets(cfg, p))
-}
-
-func logProblems(log *slog.Logger, problems []runbooks.Problem) {
-	for _, p := range problems {
-		log.Warn("a runbook cannot be used", "file", p.File, "line", p.Line, "problem", p.Text)
-	}
 }
 
 // digestAfter translates "0: never".

@@ -28,6 +28,8 @@ const (
 	changeTries   = 4
 	changePause   = 2 * time.Second
 	changeLongest = time.Minute
+	// The details that say what was there before a change, and what is now.
+	detailBefore, detailAfter = "before", "hash"
 	// traceWithin bounds the wait for the event stream's entry.
 	traceWithin = 2 * time.Second
 )
@@ -161,10 +163,11 @@ func (c *changes) send(ctx context.Context, s changeService, ch pagerduty.Change
 // be written is no reason to undo what was done.
 func (a *App) changed(ctx context.Context, text string, details map[string]string, receivers ...string) {
 	now := time.Now()
+	e := tocsin.Event{Kind: tocsin.EventChange, At: now, Actor: actorOf(ctx), Text: text, Before: details[detailBefore], After: details[detailAfter]}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceWithin)
 	defer cancel()
 	err := a.store.Update(ctx, func(tx tocsin.Tx) error {
-		tx.Append(tocsin.Event{Kind: tocsin.EventChange, At: now, Text: text})
+		tx.Append(e)
 		return nil
 	})
 	if err != nil {
@@ -185,7 +188,7 @@ func (a *App) reloaded(ctx context.Context, old, cfg *config.Config) {
 	if len(keys) == 0 {
 		return
 	}
-	details := map[string]string{"file": a.path, "sections": strings.Join(keys, ", "), "hash": cfg.Hash()}
+	details := map[string]string{"file": a.path, "sections": strings.Join(keys, ", "), detailBefore: old.Hash(), detailAfter: cfg.Hash()}
 	if restart := config.RestartNeeded(old, cfg); len(restart) > 0 {
 		details["at the next start"] = strings.Join(restart, ", ")
 	}

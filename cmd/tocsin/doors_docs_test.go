@@ -16,7 +16,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/config"
 )
 
-// What docs/doors.md and docs/runbooks.md say is tried on a running server.
+// What docs/doors.md says is tried on a running server.
 
 func documentFences(t *testing.T, file string) []fence {
 	t.Helper()
@@ -105,41 +105,4 @@ func TestDoorsDocument(t *testing.T) {
 	}
 	assert.Equal(t, 3, sent)
 	assert.ElementsMatch(t, []string{"db-1 is slow", "db-1 is full"}, titles(t, r))
-}
-
-// TestRunbooksDocument ticks the steps of an incident off, as the document does.
-func TestRunbooksDocument(t *testing.T) {
-	r := startApp(t)
-	dir := filepath.Join(filepath.Dir(r.file), "books")
-	require.NoError(t, os.MkdirAll(dir, 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "node.md"), []byte(stepsBefore), 0o600))
-	text, err := yaml.Marshal(with(asMap(t, string(read(t, r.file))), asMap(t, "runbooks: {dirs: [books]}")))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(r.file, text, 0o600))
-	require.NoError(t, r.app.Reload(t.Context()))
-	r.fire(t, "NodeDown", "a", "critical")
-	id := r.incidents(t)[0].ID
-	t.Setenv("TOCSIN_URL", r.url)
-	ran := 0
-	for _, f := range documentFences(t, "../../docs/runbooks.md") {
-		for line := range strings.Lines(f.text) {
-			line, _, _ = strings.Cut(strings.ReplaceAll(line, "k7f3q9", id), " #")
-			words := options.FindAllString(line, -1)
-			if len(words) == 0 {
-				continue
-			}
-			ran++
-			if words[0] == "curl" {
-				status, body := curl(t, r.url, line)
-				assert.Equal(t, http.StatusOK, status, "%s\n%s", line, body)
-				continue
-			}
-			require.Equal(t, "tocsin", words[0], line)
-			for n := range words {
-				words[n] = strings.Trim(words[n], `"`)
-			}
-			assert.NotEmpty(t, runCLI(t, 0, words[1:]...), line)
-		}
-	}
-	assert.Equal(t, 6, ran)
 }

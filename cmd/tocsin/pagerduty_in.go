@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -16,7 +18,7 @@ func (a *App) openPagerDuty(cfg *config.Config) error {
 	a.changes = newChanges(a.log.With("component", "pagerduty"), a.registry)
 	a.changes.set(cfg)
 	deps := callback.Deps{
-		Actions: a.engine, Incidents: a.store, Live: a.store.Live, Who: a.whoInPagerDuty,
+		Actions: responders{a.engine, a.roleOf}, Incidents: a.store, Live: a.store.Live, Who: a.whoInPagerDuty,
 		Logger: a.log.With("component", "pagerduty"), Registerer: a.registry,
 	}
 	if rest := wirePagerDutyREST(cfg); rest != nil {
@@ -67,6 +69,35 @@ func (a *App) whoInPagerDuty(id string) (string, bool) {
 	for i := range a.cfg.Users {
 		if a.cfg.Users[i].PagerDutyUser == id && id != "" {
 			return a.cfg.Users[i].Name, true
+		}
+	}
+	return "", false
+}
+
+// responders are what people do in PagerDuty who may respond here. PagerDuty lets
+// in whom it likes: what a user does who may only look on is written down, and
+// calls go on. Whom Tocsin does not know is not held to a role.
+type responders struct {
+	callback.Actions
+	role func(name string) (role tocsin.Role, known bool)
+}
+
+// Act does a, unless who does it may not.
+func (r responders) Act(ctx context.Context, id string, a tocsin.Action) error {
+	role, known := r.role(a.By)
+	if known && !role.May(tocsin.RightRespond) && a.Kind != tocsin.ActNote && a.Kind != tocsin.ActSeen {
+		return fmt.Errorf("%w: the role %s has not the right to %s", tocsin.ErrConflict, role, tocsin.RightRespond)
+	}
+	return r.Actions.Act(ctx, id, a)
+}
+
+// roleOf is the role of a user.
+func (a *App) roleOf(name string) (role tocsin.Role, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.cfg.Users {
+		if a.cfg.Users[i].Name == name {
+			return tocsin.Role(a.cfg.Users[i].Role), true
 		}
 	}
 	return "", false

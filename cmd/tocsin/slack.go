@@ -27,8 +27,10 @@ type clicks struct {
 	signed   bool
 	socket   *socket.Client
 	channels *slack.IncidentChannels
-	client   atomic.Pointer[slack.Client]
-	team     atomic.Pointer[string]
+	// graphs is nil where there is no Prometheus.
+	graphs *slack.Graphs
+	client atomic.Pointer[slack.Client]
+	team   atomic.Pointer[string]
 }
 
 // Respond answers by a callback's response_url.
@@ -130,13 +132,15 @@ func (c *clicks) serve(callbacks map[string]http.Handler) {
 func (c *clicks) run(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return c.learn(ctx) })
 	g.Go(func() error { return c.channels.Run(ctx) })
+	g.Go(func() error { return c.graphs.Run(ctx) })
 	if c.socket != nil {
-		g.Go(func() error { return c.socket.Run(ctx) })
+		g.Go(func() error { return c.socket.Run(tocsin.WithOrigin(ctx, "Slack")) })
 	}
 }
 
 // targets are those of the configuration, and the channels of single incidents.
 func (a *App) targets(cfg *config.Config, p parts) []notifiers.Target {
+	a.showGraphs(cfg, p)
 	s := slack.IncidentChannelSettings{
 		Prefix: cfg.Slack.IncidentChannels.Prefix, Private: cfg.Slack.IncidentChannels.Private,
 		ArchiveAfter: time.Duration(cfg.Slack.IncidentChannels.ArchiveAfter),
@@ -203,14 +207,8 @@ func (a *App) whoInSlack(id string) (string, bool) {
 
 // may reports whether a user has a right.
 func (a *App) may(name string, right tocsin.Right) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range a.cfg.Users {
-		if a.cfg.Users[i].Name == name {
-			return tocsin.Role(a.cfg.Users[i].Role).May(right)
-		}
-	}
-	return false
+	role, known := a.roleOf(name)
+	return known && role.May(right)
 }
 
 // slackOf is the Slack ID of a user, or "".

@@ -61,7 +61,7 @@ func slackDesk(t *testing.T) (dir string, s *slacktest.Server, url string) {
 // configuration.
 func botScopes() []string {
 	var out []string
-	for _, s := range slack.Scopes(slack.Permissions(slackFeatures(true, false, false, false)...)) {
+	for _, s := range slack.Scopes(slack.Permissions(slackFeatures(true, false, false, false, false)...)) {
 		out = append(out, s.Name)
 	}
 	return out

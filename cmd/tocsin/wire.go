@@ -254,9 +254,11 @@ func wireServer(cfg *config.Config) server.Config {
 		Limits: server.Limits{
 			Body: int(cfg.Server.Limits.Body), Alerts: cfg.Server.Limits.Alerts, Labels: cfg.Server.Limits.Labels,
 			Name: int(cfg.Server.Limits.LabelName), Value: int(cfg.Server.Limits.LabelValue),
-			Wait: time.Duration(cfg.Server.Limits.Wait), Buffered: max(64<<20, 4*int(cfg.Server.Limits.Body)),
+			Requests: cfg.Server.Limits.RequestsPerSecond,
+			Wait:     time.Duration(cfg.Server.Limits.Wait), Buffered: max(64<<20, 4*int(cfg.Server.Limits.Body)),
 		},
 	}
+	wireAccess(cfg, &c)
 	for _, t := range cfg.Server.IntakeTokens {
 		c.Intake.Tokens = append(c.Intake.Tokens, t.Reveal())
 	}
@@ -264,7 +266,7 @@ func wireServer(cfg *config.Config) server.Config {
 		c.Intake.Users = []server.User{{Name: b.Username, Password: b.Password.Reveal()}}
 	}
 	for _, t := range cfg.Server.APITokens {
-		c.API = append(c.API, server.Token{Name: t.Name, Token: t.Token.Reveal()})
+		c.API = append(c.API, server.Token{Name: t.Name, Token: t.Token.Reveal(), Role: t.Role})
 	}
 	c.CalendarToken = cfg.Server.CalendarToken.Reveal()
 	return c
