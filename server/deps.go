@@ -202,6 +202,8 @@ type Deps struct {
 	// configured now; nil: nothing. Where it returns the same pointer, it is the same
 	// page. Nil: there is none.
 	StatusPage func() *StatusPage
+	// System tells how the program itself stands. Nil: 404.
+	System func(ctx context.Context) (System, error)
 	// Metrics serves /metrics. Nil: 404.
 	Metrics http.Handler
 	// Pages serves everything that no other route does, instead of the built-in

@@ -86,6 +86,7 @@ func (s *Server) navigation(path string) []navItem {
 		{navItem{Path: "/runbooks", Text: "Runbooks"}, true},
 		{navItem{Path: "/remediations", Text: "Remediations"}, s.deps.Remedies != nil},
 		{navItem{Path: "/insights", Text: "Insights"}, s.deps.Insights != nil},
+		{navItem{Path: "/system", Text: "System"}, s.deps.System != nil},
 	}
 	var list []navItem
 	for _, n := range all {
@@ -189,6 +190,7 @@ func (s *Server) pageRoutes(e *echo.Echo) {
 		act("/incidents/:id/"+string(kind), s.actForm(kind))
 	}
 	e.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
+	view("/system", needs(s.deps.System != nil, "system", s.systemPage))
 	view("/insights", needs(s.deps.Insights != nil, "insights", s.insightsPage))
 	view("/incidents/:id/why", needs(s.deps.Why != nil, "traces", s.whyPage))
 	e.GET("/incidents/:id/postmortem.md", s.viewer(s.postmortemFile))

@@ -56,7 +56,9 @@ var rights = map[string]string{
 		POST /heartbeat/:name`,
 	string(tocsin.RightView): `
 		GET /api/v1/insights
+		GET /api/v1/system
 		GET /insights
+		GET /system
 		GET /api/v1/me
 		GET /api/v1/events
 		GET /api/v1/incidents

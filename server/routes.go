@@ -76,6 +76,7 @@ func (s *Server) routes() *echo.Echo {
 	s.statusRoutes(e)
 	api.GET("/incidents/:id/postmortem", s.viewer(s.getPostmortem))
 	api.GET("/incidents/:id/why", s.viewer(needs(s.deps.Why != nil, "traces", s.getWhy)))
+	api.GET("/system", s.viewer(needs(s.deps.System != nil, "system", s.getSystem)))
 	api.GET("/insights", s.viewer(needs(s.deps.Insights != nil, "insights", s.getInsights)))
 	s.storeRoutes(api)
 

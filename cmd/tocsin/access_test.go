@@ -40,7 +40,7 @@ func TestAccessDocument(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "oidc.secret"), []byte("a secret"), 0o600))
 			file := filepath.Join(dir, "tocsin.yml")
-			whole := "route: {receiver: hook}\nreceivers: [{name: hook, webhook_configs: [{url: \"http://127.0.0.1:9/\"}]}]\n" + f.text
+			whole := "storage: {path: data}\nroute: {receiver: hook}\nreceivers: [{name: hook, webhook_configs: [{url: \"http://127.0.0.1:9/\"}]}]\n" + f.text
 			require.NoError(t, os.WriteFile(file, []byte(whole), 0o600))
 			_, warnings, err := config.Load(file)
 			require.NoError(t, err, f.text)

@@ -79,8 +79,9 @@ type App struct {
 	applying sync.Mutex
 	files    outside // guarded by applying
 
-	mu  sync.Mutex // guards cfg during reloads
-	cfg *config.Config
+	mu      sync.Mutex // guards cfg and inForce during reloads
+	cfg     *config.Config
+	inForce inForce
 	// reload keeps the outcome of the last one for the metrics.
 	reloadOK prometheus.Gauge
 }
@@ -105,6 +106,7 @@ func NewApp(ctx context.Context, path string, log *slog.Logger) (_ *App, err err
 	a.setSecrets(cfg)
 	log = slog.New(veil{log.Handler(), &a.secrets})
 	a.log = log
+	a.load(cfg, warnings)
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -371,6 +373,7 @@ func (a *App) Reload(ctx context.Context) (err error) {
 	}
 	a.mu.Lock()
 	a.cfg = cfg
+	a.load(cfg, warnings)
 	a.mu.Unlock()
 	a.router.SetRules(p.rules)
 	a.doors.set(cfg)
