@@ -259,7 +259,11 @@ func (s *stage) play(ctx context.Context, c *demoCmd) error {
 func (s *stage) leave(ctx context.Context) error {
 	fmt.Fprintf(s.out, "\nThe script is over, and one more node goes down: that one is yours. Everything keeps running; stop with Ctrl-C.\n")
 	fmt.Fprintf(s.out, "In %s/?channel=incidents approve its remedy, click its buttons, tick its steps, type /tocsin help.\n\n", s.slackURL)
-	return s.left(ctx)
+	if err := s.left(ctx); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "%s  == node-ap-south-1 is down, and waits for you\n", s.clock())
+	return err
 }
 
 func stopAnd(stop func(), g *errgroup.Group) error {

@@ -34,6 +34,10 @@ func TestDemoWithPauses(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(out.String(), "The script is over") || len(code) > 0
 	}, 2*time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return strings.Contains(out.String(), "waits for you") || len(code) > 0
+	}, time.Minute, 10*time.Millisecond)
+	require.Empty(t, code, "it goes on: %s", out)
 	told, _, _ := strings.Cut(out.String(), "The script is over")
 	assert.Contains(t, told, "everything arrived, once")
 	assert.Equal(t, 2, strings.Count(told, "calling bo by Slack"), told)
