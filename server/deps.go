@@ -169,7 +169,7 @@ type Deps struct {
 	Links   *Links
 	// Hides counts what a silence of matchers in Alertmanager's syntax would hide. It
 	// answers in time, with what it has. Nil: it is not known.
-	Hides func(ctx context.Context, matchers []string) (Hidden, error)
+	Hides func(ctx context.Context, matchers []string) (tocsin.Hidden, error)
 	// Remedies knows the remedies; Remediator runs them. Nil: 404.
 	Remedies   Remedies
 	Remediator Remediator

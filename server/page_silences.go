@@ -195,7 +195,7 @@ type silencePreview struct {
 	Form    silenceForm
 	Silence tocsin.Silence
 	// Hidden is nil where it is not known, and Unknown says why.
-	Hidden  *Hidden
+	Hidden  *tocsin.Hidden
 	Unknown string
 }
 

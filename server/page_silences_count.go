@@ -2,70 +2,10 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	tocsin "github.com/tocsin-oncall/tocsin"
 )
-
-// Hidden is what a silence would hide now, and would have hidden.
-type Hidden struct {
-	// Alerts fire now and match, in Incidents; Held of them page nobody already.
-	// First are some of the incidents, the newest first; they are not changed.
-	Alerts, Held, Incidents int
-	First                   []*tocsin.Incident
-	// Least is true where not all that is open could be looked at in time.
-	Least bool
-	// Before is how many of the Opened incidents of the last 30 days had an alert
-	// that matches, of the Looked that could be looked at; of Gone the alerts are
-	// not kept any more. Latest are some of them, the newest first.
-	Before, Opened, Looked, Gone int
-	Latest                       []*tocsin.Incident
-	// BeforeLeast is true where not all of Opened could be looked at in time, and
-	// OpenedLeast where there may be more than Opened.
-	BeforeLeast, OpenedLeast bool
-}
-
-// More is how many incidents are not named.
-func (h *Hidden) More() int { return h.Incidents - len(h.First) }
-
-// Now says in a sentence what it would hide now.
-func (h *Hidden) Now() string {
-	least := ""
-	switch {
-	case h.Least && h.Alerts == 0:
-		return "Not all that fires now could be looked at in time; it hides none of what was."
-	case h.Least:
-		least = "at least "
-	}
-	text := fmt.Sprintf("Now it would hide %s%s of %s.", least, plural(h.Alerts, "firing alert"), plural(h.Incidents, "incident"))
-	if h.Held > 0 {
-		text += fmt.Sprintf(" %d of them page nobody already.", h.Held)
-	}
-	return text
-}
-
-// Since says in a sentence or two what it would have hidden.
-func (h *Hidden) Since() string {
-	least := ""
-	switch {
-	case h.Looked == 0 && h.BeforeLeast:
-		return "What it would have hidden in the last 30 days could not be counted in time."
-	case h.BeforeLeast:
-		least = "at least "
-	}
-	text := fmt.Sprintf("In the last 30 days it would have hidden alerts of %s%d of %s.", least, h.Before, plural(h.Opened, "incident"))
-	switch {
-	case h.OpenedLeast:
-		text += fmt.Sprintf(" There may be more than these: the newest %d could be looked at in time.", h.Looked)
-	case h.BeforeLeast:
-		text += fmt.Sprintf(" Only %d of these could be looked at in time.", h.Looked)
-	}
-	if h.Gone > 0 {
-		text += fmt.Sprintf(" Of %d the alerts are not kept any more, and they are not counted.", h.Gone)
-	}
-	return text
-}
 
 // What is counted for the list of silences is bounded.
 const (

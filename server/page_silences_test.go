@@ -51,13 +51,13 @@ func (s *silences) ExpireSilence(_ context.Context, id, by string) error {
 
 func (s *silences) Silences(context.Context) ([]tocsin.Silence, error) { return s.list, s.err }
 
-func withSilences(t testing.TB, hides func([]string) (server.Hidden, error)) (*world, *silences) {
+func withSilences(t testing.TB, hides func([]string) (tocsin.Hidden, error)) (*world, *silences) {
 	t.Helper()
 	k := &silences{}
 	w := newWorld(t, server.Config{}, func(d *server.Deps) {
 		d.Silencer = k
 		if hides != nil {
-			d.Hides = func(_ context.Context, ms []string) (server.Hidden, error) { return hides(ms) }
+			d.Hides = func(_ context.Context, ms []string) (tocsin.Hidden, error) { return hides(ms) }
 		}
 	})
 	return w, k
@@ -84,10 +84,10 @@ func hidden(t testing.TB, page string) url.Values {
 func TestSilenceFromThePage(t *testing.T) {
 	t.Parallel()
 	var asked []string
-	w, k := withSilences(t, func(ms []string) (server.Hidden, error) {
+	w, k := withSilences(t, func(ms []string) (tocsin.Hidden, error) {
 		asked = ms
 		inc := &tocsin.Incident{ID: "k7f3q9", Title: "Down" + evil, Severity: tocsin.Critical, OpenedAt: now}
-		return server.Hidden{
+		return tocsin.Hidden{
 			Alerts: 41, Held: 2, Incidents: 30, First: []*tocsin.Incident{inc}, Least: true,
 			Before: 7, Opened: 90, Looked: 90, Gone: 3, Latest: []*tocsin.Incident{inc},
 		}, nil
@@ -99,7 +99,7 @@ func TestSilenceFromThePage(t *testing.T) {
 	page = safe(t, w.ask("GET", preview("matchers", "alertname=\"Node<b>\", region=~us-.*\r\njob!=x", "for", "4h", "comment", "the provider <i>"), ""))
 	assert.Equal(t, []string{`alertname="Node<b>"`, `region=~"us-.*"`, `job!="x"`}, asked)
 	for _, want := range []string{
-		"Nothing is silenced yet.", "Now it would hide at least 41 firing alerts of 30 incidents. 2 of them page nobody already.", "and 29 incidents more",
+		"Nothing is silenced yet.", "Now it would hide at least 41 firing alerts of 30 incidents. 2 of the alerts page nobody already.", "and 29 incidents more",
 		"In the last 30 days it would have hidden alerts of 7 of 90 incidents. Of 3 the alerts are not kept any more", "Down&lt;script", `href="/incidents/k7f3q9"`,
 		"Silence until 2026-11-22 09:00:00 UTC", "the provider &lt;i&gt;",
 	} {
@@ -189,22 +189,10 @@ func TestPreviewThatCannotCount(t *testing.T) {
 	page := safe(t, w.ask("GET", preview("matchers", "a=b", "comment", "c"), ""))
 	assert.Contains(t, page, "Not known:")
 	assert.Contains(t, page, `method="post" action="/silences"`, "it can be made all the same")
-	w, _ = withSilences(t, func([]string) (server.Hidden, error) { return server.Hidden{}, errors.New("secret path") })
+	w, _ = withSilences(t, func([]string) (tocsin.Hidden, error) { return tocsin.Hidden{}, errors.New("secret path") })
 	page = safe(t, w.ask("GET", preview("matchers", "a=b", "comment", "c"), ""))
 	assert.Contains(t, page, "Not known:")
 	assert.NotContains(t, page, "secret path")
-}
-
-func TestWhatIsHiddenInWords(t *testing.T) {
-	t.Parallel()
-	h := server.Hidden{Least: true, BeforeLeast: true}
-	assert.Equal(t, "Not all that fires now could be looked at in time; it hides none of what was.", h.Now())
-	assert.Equal(t, "What it would have hidden in the last 30 days could not be counted in time.", h.Since())
-	h = server.Hidden{Alerts: 1, Incidents: 1, Before: 2, Opened: 9, Looked: 5, BeforeLeast: true}
-	assert.Equal(t, "Now it would hide 1 firing alert of 1 incident.", h.Now())
-	assert.Equal(t, "In the last 30 days it would have hidden alerts of at least 2 of 9 incidents. Only 5 of these could be looked at in time.", h.Since())
-	h.OpenedLeast = true
-	assert.Contains(t, h.Since(), "There may be more than these: the newest 5 could be looked at in time.")
 }
 
 // Each silence says what it holds back; hostile text stays text; the page is bounded.

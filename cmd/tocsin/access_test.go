@@ -60,6 +60,7 @@ func TestAccessDocument(t *testing.T) {
 				code, out, errOut := typed(t, strings.Replace(line, "--config.file tocsin.yml", "", 1), "--config.file", offline)
 				require.Equal(t, 0, code, errOut)
 				assert.Regexp(t, `^tocsin_[A-Z2-7]{59}\n$`, out)
+				assert.Contains(t, errOut, "there was no store yet: "+filepath.Join(filepath.Dir(offline), "data", "tocsin.db"))
 			case strings.Contains(line, "revoke"):
 				created, _, id := typed(t, "token create --name x --role viewer", "--server.url", r.url)
 				require.Equal(t, 0, created, id)

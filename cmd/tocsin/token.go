@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -53,7 +55,7 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 	if c.Config == "" {
 		made, err = c.client().CreateToken(ctx, c.Name, tocsin.Role(c.Role), expires)
 	} else {
-		err = c.offline(func(k *access.Keeper) (err error) {
+		err = c.offline(e.err, func(k *access.Keeper) (err error) {
 			made.Token, made.Secret, err = k.CreateToken(tocsin.WithOrigin(ctx, "terminal"), tocsin.Token{
 				Name: c.Name, Role: tocsin.Role(c.Role), ExpiresAt: expires, CreatedBy: whoami(),
 			})
@@ -88,13 +90,24 @@ func until(t tocsin.Token) string {
 	return "expires " + stamp(t.ExpiresAt)
 }
 
-// offline lets f work on the store of a server that is not running.
-func (o *offlineFlag) offline(f func(*access.Keeper) error) (err error) {
+// offline lets f work on the store of a server that is not running. It says which
+// one that is, and that it was not there before: a storage.path that is left out
+// begins in the folder that the command is typed in.
+func (o *offlineFlag) offline(said io.Writer, f func(*access.Keeper) error) (err error) {
 	cfg, _, err := config.Load(o.Config)
 	if err != nil {
 		return err
 	}
-	store, err := bolt.Open(filepath.Join(cfg.Storage.Path, "tocsin.db"), bolt.Options{
+	path, err := filepath.Abs(filepath.Join(cfg.Storage.Path, bolt.FileName))
+	if err != nil {
+		return err
+	}
+	if _, missing := os.Stat(path); errors.Is(missing, fs.ErrNotExist) {
+		fmt.Fprintf(said, "there was no store yet: %s is made\n", path)
+	} else {
+		fmt.Fprintf(said, "working on %s\n", path)
+	}
+	store, err := bolt.Open(path, bolt.Options{
 		MaxSize: int64(cfg.Storage.MaxSize), MinFree: orNone(cfg.Storage.MinFree), Ballast: orNone(cfg.Storage.Ballast),
 		Retention: time.Duration(cfg.Storage.Retention),
 	})
@@ -116,7 +129,7 @@ func (tokenListCmd) Help() string { return "Example: tocsin token list" }
 
 // Run lists the tokens.
 func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
-	list, err := c.tokens(ctx)
+	list, err := c.tokens(ctx, e.err)
 	if err != nil {
 		return err
 	}
@@ -141,11 +154,11 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 	})
 }
 
-func (c *tokenListCmd) tokens(ctx context.Context) (list []tocsin.Token, err error) {
+func (c *tokenListCmd) tokens(ctx context.Context, said io.Writer) (list []tocsin.Token, err error) {
 	if c.Config == "" {
 		return c.client().Tokens(ctx)
 	}
-	err = c.offline(func(k *access.Keeper) (err error) {
+	err = c.offline(said, func(k *access.Keeper) (err error) {
 		list, err = k.Tokens(ctx)
 		return err
 	})
@@ -167,7 +180,7 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
 	revoke := func() error { return c.client().RevokeToken(ctx, c.ID) }
 	if c.Config != "" {
 		revoke = func() error {
-			return c.offline(func(k *access.Keeper) error { return k.RevokeToken(tocsin.WithOrigin(ctx, "terminal"), c.ID, whoami()) })
+			return c.offline(e.err, func(k *access.Keeper) error { return k.RevokeToken(tocsin.WithOrigin(ctx, "terminal"), c.ID, whoami()) })
 		}
 	}
 	err := revoke()

@@ -3,7 +3,6 @@ package callback
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -36,17 +35,12 @@ var lists = []int{1000, 10_000, 100_000}
 // impact says what a silence of the matchers would hide now, and what it would have
 // hidden. What could not be counted in time is said to be at least so much.
 func (h *Handler) impact(ctx context.Context, matchers []string) []string {
-	ctx, cancel := context.WithTimeout(ctx, countWithin)
-	defer cancel()
-	ms, err := compile(matchers)
+	hidden, err := Hides(ctx, h.d.Reader, matchers, h.cfg.Now())
 	if err != nil {
 		return []string{"What it would hide could not be counted: " + slack.Escape(err.Error(), 200) + "."}
 	}
-	n := counter{reader: h.d.Reader, matchers: ms}
-	now := n.now(ctx)
-	before := n.since(ctx, h.cfg.Now().Add(-recently))
-	lines := append(now.lines(), before.lines()...)
-	for i, inc := range before.latest {
+	lines := []string{hidden.Now("*"), hidden.Since("*")}
+	for i, inc := range hidden.Latest {
 		if i == 0 {
 			lines = append(lines, "The latest of them:")
 		}
@@ -182,28 +176,6 @@ func (n *counter) firing(ctx context.Context, inc *tocsin.Incident) (out hiddenN
 	return out
 }
 
-func (o hiddenNow) lines() []string {
-	least := ""
-	switch {
-	case o.least && o.alerts == 0:
-		return []string{"Not all that fires now could be looked at in time; it hides none of what was."}
-	case o.least:
-		least = "at least "
-	}
-	line := fmt.Sprintf("Now it would hide *%s%d* firing %s of %s.", least, o.alerts, plural(o.alerts, "alert"), count(o.incidents, "incident"))
-	if o.held > 0 {
-		line += fmt.Sprintf(" %d of the alerts %s nobody already.", o.held, pages(o.held))
-	}
-	return []string{line}
-}
-
-func pages(n int) string {
-	if n == 1 {
-		return "pages"
-	}
-	return "page"
-}
-
 // hiddenSince are the incidents that were opened since a time and of whose alerts
 // some match.
 type hiddenSince struct {
@@ -298,25 +270,4 @@ func (n *counter) hits(ctx context.Context, inc *tocsin.Incident) (hit, kept boo
 		return false, true, errManyAlerts
 	}
 	return hit, true, nil
-}
-
-func (o hiddenSince) lines() []string {
-	least := ""
-	switch {
-	case o.looked == 0 && o.least:
-		return []string{"What it would have hidden in the last 30 days could not be counted in time."}
-	case o.least:
-		least = "at least "
-	}
-	line := fmt.Sprintf("In the last 30 days it would have hidden alerts of *%s%d* of %s.", least, o.incidents, count(o.of, "incident"))
-	switch {
-	case o.more:
-		line += fmt.Sprintf(" There may be more than these: the newest %d could be looked at in time.", o.looked)
-	case o.least:
-		line += fmt.Sprintf(" Only %d of these could be looked at in time.", o.looked)
-	}
-	if o.gone > 0 {
-		line += fmt.Sprintf(" Of %d the alerts are not kept any more, and they are not counted.", o.gone)
-	}
-	return []string{line}
 }
