@@ -131,6 +131,7 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 	for name, value := range map[string]string{
 		"DEMO_LISTEN": c.Listen, "DEMO_DATA": filepath.Join(dir, "data"),
 		"DEMO_SLACK": "http://" + slackAddr, "DEMO_PAGERDUTY": "http://" + pdAddr,
+		"DEMO_YESTERDAY": time.Now().AddDate(0, 0, -1).Format(time.DateOnly),
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return nil, err
@@ -157,7 +158,7 @@ func (c *demoCmd) build(ctx context.Context, dir string, out io.Writer, log *slo
 
 // introduce says where to look.
 func (s *stage) introduce(pdAddr, nodesAddr string) {
-	fmt.Fprintf(s.out, "Tocsin              %-24s incidents with their runbooks\n", s.url)
+	fmt.Fprintf(s.out, "Tocsin              %-24s incidents with their runbooks, who is on call, remedies, silences, insights; /status is for the public\n", s.url)
 	fmt.Fprintf(s.out, "emulated Slack      %-24s the channels as a person sees them; what can be clicked there can be clicked\n", s.slackURL)
 	fmt.Fprintf(s.out, "emulated PagerDuty  http://%-17s its incidents\n", pdAddr)
 	fmt.Fprintf(s.out, "seven nodes         http://%-17s servers on this machine; what starts and stops them, and answers for Prometheus\n", nodesAddr)
@@ -258,7 +259,8 @@ func (s *stage) play(ctx context.Context, c *demoCmd) error {
 // leave opens an incident for whoever watches.
 func (s *stage) leave(ctx context.Context) error {
 	fmt.Fprintf(s.out, "\nThe script is over, and one more node goes down: that one is yours. Everything keeps running; stop with Ctrl-C.\n")
-	fmt.Fprintf(s.out, "In %s/?channel=incidents approve its remedy, click its buttons, tick its steps, type /tocsin help.\n\n", s.slackURL)
+	fmt.Fprintf(s.out, "In %s/?channel=incidents approve its remedy, click its buttons, tick its steps, type /tocsin help.\n", s.slackURL)
+	fmt.Fprintf(s.out, "Beside it, %s shows the same, live: its plan ahead, why it paged (Why), who is on call next week, what the silence hides.\n\n", s.url)
 	if err := s.left(ctx); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ func script() []scene {
 		{"a second node of the same region goes down: the same incident", crash("node-us-east-2"), down(2)},
 	}
 	scenes = append(scenes, remedyScenes()...)
+	scenes = append(scenes, pageScenes()...)
 	return append(scenes, []scene{
 		{"Alertmanager repeats itself: nothing changes", repeat, down(1)},
 		{"a warning elsewhere: chat only, nobody is paged", crowd("node-eu-west-1", 1400), incident("HighPending", tocsin.Triggered, 1)},
@@ -163,12 +164,12 @@ func both(a, b func(*stage) bool) func(*stage) bool {
 	return func(s *stage) bool { return a(s) && b(s) }
 }
 
-// toldOf counts the incidents that a person was called about: the slower the
-// script is played, the more of them bo is called for.
+// toldOf counts the incidents that a person was called about, and the notices: the
+// slower the script is played, the more of them bo is called for.
 func (s *stage) toldOf(user string) int {
 	n := 0
 	s.app.store.Live(func(inc *tocsin.Incident) bool {
-		if d := inc.Delivery(slackKey(user)); d != nil && d.Called > 0 && !d.Stopped {
+		if d := inc.Delivery(slackKey(user)); d != nil && (d.Called > 0 || inc.Kind == tocsin.KindNotice) && !d.Stopped {
 			n++
 		}
 		return true
