@@ -29,7 +29,8 @@ test: ## Run all tests, with the race detector where a C compiler is found.
 	go test $(RACE) -shuffle=on -timeout 20m $(PKGS)
 	$(if $(RACE),go test -run TestRestoreRefuses ./storage/bolt # where pages were overwritten: the race detector's pointer check ends the program)
 
-test-peers: build test/peers/node_modules/.package-lock.json ## Run the vendors' own clients and an OpenID Connect provider against Tocsin and its emulators; wants npm.
+test-peers: build test/peers/node_modules/.package-lock.json ## Run the vendors' and Alertmanager's own clients and an OpenID Connect provider against Tocsin and its emulators; wants npm.
+	cd test/peers/alertmanager && go test -count=1 .
 	go build -o $(BIN)/peers-world ./test/peers/world
 	cd test/peers && node --test --test-reporter=spec tests/*.test.mjs
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,19 +23,24 @@ import (
 // alertmanagerRoutes answer, and refuse, in Alertmanager's form.
 func (s *Server) alertmanagerRoutes(e *echo.Echo) {
 	view := func(h personal) echo.HandlerFunc { return s.asAlertmanager(s.viewer(h)) }
+	some := func(h personal) echo.HandlerFunc { return s.asAlertmanager(s.someViewer(h)) }
 	act := func(h personal) echo.HandlerFunc { return s.asAlertmanager(s.responder(h)) }
 	api := e.Group("/api/v2")
-	api.GET("/status", view(s.amStatus))
-	api.GET("/receivers", view(s.amReceivers))
-	api.GET("/alerts", view(s.amAlerts))
-	api.GET("/alerts/groups", view(s.amGroups))
+	api.GET("/status", some(s.amStatus))
+	api.GET("/receivers", some(s.amReceivers))
+	api.GET("/alerts", some(s.amAlerts))
+	api.GET("/alerts/groups", some(s.amGroups))
 	api.GET("/silences", view(s.amSilences))
 	api.POST("/silences", act(s.amPutSilence))
 	api.GET("/silence/:id", view(s.amSilence))
 	api.DELETE("/silence/:id", act(s.amExpireSilence))
 }
 
-// asAlertmanager says what went wrong as Alertmanager does: a JSON string.
+// pathAlertmanager begins the paths where what goes wrong is told as Alertmanager
+// does.
+const pathAlertmanager = "/api/v2/"
+
+// asAlertmanager says what went wrong as Alertmanager's description has it.
 func (s *Server) asAlertmanager(h echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := h(c)
@@ -43,16 +49,40 @@ func (s *Server) asAlertmanager(h echo.HandlerFunc) echo.HandlerFunc {
 		}
 		r := refusalOf(err)
 		s.logRefusal(c, r)
-		if r.status == http.StatusServiceUnavailable {
-			c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
-		}
-		body, err := json.Marshal(clip(r.Error()))
-		if err != nil {
-			return err
-		}
-		c.Response().Header().Set(echo.HeaderXContentTypeOptions, "nosniff")
-		return c.Blob(r.status, "application/json", append(body, '\n'))
+		return amRefuse(c, r, true)
 	}
+}
+
+// amRefuse answers as Alertmanager does: what its description of an operation
+// knows with a JSON string, which the clients made from it look for, and what
+// never came to an operation with a code and a message.
+func amRefuse(c echo.Context, r *refusal, operation bool) error {
+	h := c.Response().Header()
+	if r.status == http.StatusServiceUnavailable {
+		h.Set(echo.HeaderRetryAfter, retryAfter)
+	}
+	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+	message := clip(r.Error())
+	if c.Request().Method == http.MethodPost && r.status == http.StatusMethodNotAllowed {
+		message += "; alerts are sent to " + pathIntake + ", by a webhook receiver of Alertmanager"
+	}
+	var said any = message
+	switch r.status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusInternalServerError:
+	default:
+		operation = false
+	}
+	if !operation {
+		said = struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		}{r.status, message}
+	}
+	body, err := json.Marshal(said)
+	if err != nil {
+		return err
+	}
+	return c.Blob(r.status, "application/json", append(body, '\n'))
 }
 
 type amStatus struct {
@@ -77,12 +107,12 @@ type amStatus struct {
 }
 
 // amStatus tells what program this is.
-func (s *Server) amStatus(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) amStatus(c echo.Context, who *tocsin.Principal) error {
 	var v amStatus
 	v.Cluster.Name, v.Cluster.Status, v.Cluster.Peers = "tocsin", "disabled", []string{}
 	v.VersionInfo.Version, v.VersionInfo.Branch = "tocsin "+s.deps.Version, "tocsin"
 	v.VersionInfo.GoVersion = runtime.Version()
-	v.Config.Original = amConfig(s.receiverNames())
+	v.Config.Original = amConfig(s.receiverNames(who))
 	v.Uptime = s.started.UTC()
 	return s.json(c, v)
 }
@@ -115,21 +145,24 @@ type amName struct {
 	Name string `json:"name"`
 }
 
-func (s *Server) receiverNames() []string {
+// receiverNames are those of the receivers whose incidents somebody may view.
+func (s *Server) receiverNames(who *tocsin.Principal) []string {
 	if s.deps.Receivers == nil {
 		return nil
 	}
-	return s.deps.Receivers()
+	return slices.DeleteFunc(slices.Clone(s.deps.Receivers()), func(name string) bool {
+		return !who.MayIn(tocsin.RightView, &tocsin.Incident{Receivers: []string{name}})
+	})
 }
 
 // amReceivers lists the receivers. They have no labels to be matched by.
-func (s *Server) amReceivers(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) amReceivers(c echo.Context, who *tocsin.Principal) error {
 	ms, err := amMatchers(c, "receiver_matchers")
 	if err != nil {
 		return err
 	}
 	names := []amName{}
-	for _, name := range s.receiverNames() {
+	for _, name := range s.receiverNames(who) {
 		if matchAll(ms, nil) {
 			names = append(names, amName{name})
 		}
@@ -143,6 +176,8 @@ type amQuestion struct {
 	receiver          *regexp.Regexp
 	// Alerts of these kinds are listed.
 	active, silenced, inhibited, muted bool
+	// narrow: only the receivers that are asked for are told of.
+	narrow bool
 }
 
 func readQuestion(c echo.Context) (*amQuestion, error) {
@@ -216,6 +251,15 @@ func (q *amQuestion) from(receivers []string) bool {
 		}
 	}
 	return false
+}
+
+// shown are the receivers that an alert is said to go to. Where groups are asked
+// for, Alertmanager tells of no others than the groups'.
+func (q *amQuestion) shown(receivers []string) []string {
+	if !q.narrow || q.receiver == nil {
+		return receivers
+	}
+	return slices.DeleteFunc(slices.Clone(receivers), func(name string) bool { return !q.receiver.MatchString(name) })
 }
 
 // amMatch is matchAll as Alertmanager's filters have it: name="" fits what has no

@@ -77,7 +77,7 @@ type amList struct {
 
 // amAlerts lists the alerts that fire.
 func (s *Server) amAlerts(c echo.Context, _ *tocsin.Principal) error {
-	return s.amFiring(c, func(w io.Writer, l *amList, _ *amQuestion) error {
+	return s.amFiring(c, false, func(w io.Writer, l *amList) error {
 		var all []amPiece
 		for _, g := range l.groups {
 			all = append(all, g.pieces...)
@@ -90,13 +90,10 @@ func (s *Server) amAlerts(c echo.Context, _ *tocsin.Principal) error {
 // amGroups lists them by incident, and by receiver, as Alertmanager does: an
 // incident of two receivers is two groups.
 func (s *Server) amGroups(c echo.Context, _ *tocsin.Principal) error {
-	return s.amFiring(c, func(w io.Writer, l *amList, q *amQuestion) error {
+	return s.amFiring(c, true, func(w io.Writer, l *amList) error {
 		between := "["
 		for _, g := range l.groups {
 			for _, name := range g.receivers {
-				if !q.from([]string{name}) {
-					continue
-				}
 				head, err := jsonv1.Marshal(map[string]any{"labels": g.labels, "routeLabels": tocsin.Labels{}, "receiver": amName{name}})
 				if err != nil {
 					return err
@@ -124,11 +121,12 @@ func (s *Server) amGroups(c echo.Context, _ *tocsin.Principal) error {
 
 // amFiring reads what fires and has it written. How many do so at a time, and how
 // much each may hold, bounds the memory of all.
-func (s *Server) amFiring(c echo.Context, write func(io.Writer, *amList, *amQuestion) error) error {
+func (s *Server) amFiring(c echo.Context, narrow bool, write func(io.Writer, *amList) error) error {
 	q, err := readQuestion(c)
 	if err != nil {
 		return err
 	}
+	q.narrow = narrow
 	ctx := c.Request().Context()
 	wait, cancel := context.WithTimeout(ctx, s.config.Limits.Wait)
 	defer cancel()
@@ -140,7 +138,7 @@ func (s *Server) amFiring(c echo.Context, write func(io.Writer, *amList, *amQues
 	}
 	within, stop := context.WithTimeout(ctx, amTime)
 	defer stop()
-	list, err := s.amRead(within, q)
+	list, err := s.amRead(within, s.reader(c), q)
 	if err != nil {
 		return err
 	}
@@ -149,15 +147,15 @@ func (s *Server) amFiring(c echo.Context, write func(io.Writer, *amList, *amQues
 	h.Set(echo.HeaderContentType, "application/json")
 	c.Response().WriteHeader(http.StatusOK)
 	out := bufio.NewWriterSize(c.Response(), 64<<10)
-	if write(out, list, q) == nil {
+	if write(out, list) == nil {
 		_ = out.Flush()
 	}
 	return nil // what cannot be written has nobody to be told to
 }
 
 // amRead reads the alerts of all open incidents, one incident at a time.
-func (s *Server) amRead(ctx context.Context, q *amQuestion) (*amList, error) {
-	open, err := s.deps.Reader.List(ctx, tocsin.Filter{States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Limit: listOpen})
+func (s *Server) amRead(ctx context.Context, r tocsin.Reader, q *amQuestion) (*amList, error) {
+	open, err := r.List(ctx, tocsin.Filter{States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Limit: listOpen})
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +164,7 @@ func (s *Server) amRead(ctx context.Context, q *amQuestion) (*amList, error) {
 		if inc.Firing == 0 || !q.from(inc.Receivers) {
 			continue
 		}
-		records, err := s.deps.Reader.AlertsOf(ctx, inc.ID, int(inc.Firing))
+		records, err := r.AlertsOf(ctx, inc.ID, int(inc.Firing))
 		if err != nil {
 			return nil, err
 		}
@@ -178,9 +176,9 @@ func (s *Server) amRead(ctx context.Context, q *amQuestion) (*amList, error) {
 }
 
 func (l *amList) add(q *amQuestion, inc *tocsin.Incident, records []tocsin.AlertRecord, now time.Time) error {
-	g := amGroup{receivers: inc.Receivers}
-	names := make([]amName, len(inc.Receivers))
-	for i, name := range inc.Receivers {
+	g := amGroup{receivers: q.shown(inc.Receivers)}
+	names := make([]amName, len(g.receivers))
+	for i, name := range g.receivers {
 		names[i].Name = name
 	}
 	suppressed := true

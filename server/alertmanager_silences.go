@@ -42,8 +42,8 @@ type amSilenceView struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
-// amOf is a silence in Alertmanager's form. When it was changed last is not kept:
-// it is said to be when it began, or ended.
+// amOf is a silence in Alertmanager's form. One that was made before it was kept
+// when it changed last is said to have changed when it began, or ended.
 func amOf(s tocsin.Silence, now time.Time) amSilenceView {
 	v := amSilenceView{amSilenceBody: amSilenceBody{
 		ID: s.ID, Matchers: []amMatcher{}, StartsAt: s.StartsAt.UTC(), EndsAt: s.EndsAt.UTC(), CreatedBy: s.CreatedBy, Comment: s.Comment,
@@ -54,7 +54,11 @@ func amOf(s tocsin.Silence, now time.Time) amSilenceView {
 			v.Matchers = append(v.Matchers, amMatcherOf(m))
 		}
 	}
-	if v.Status.State = viewSilence(s, now).State; v.Status.State == "expired" {
+	v.Status.State = viewSilence(s, now).State
+	switch {
+	case !s.UpdatedAt.IsZero():
+		v.UpdatedAt = s.UpdatedAt.UTC()
+	case v.Status.State == "expired":
 		v.UpdatedAt = v.EndsAt
 	}
 	return v
@@ -163,7 +167,7 @@ func (s *Server) amPutSilence(c echo.Context, who *tocsin.Principal) error {
 	if len(in.Matchers) > maxMatchers {
 		return invalid("matchers", "more than %d", maxMatchers)
 	}
-	out := tocsin.Silence{ID: in.ID, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: in.CreatedBy, Comment: in.Comment}
+	out := tocsin.Silence{ID: in.ID, StartsAt: in.StartsAt, EndsAt: in.EndsAt, CreatedBy: in.CreatedBy, Comment: onBehalf(in.Comment, in.CreatedBy, who.Name)}
 	for i := range in.Matchers {
 		text, err := in.Matchers[i].text()
 		if err != nil {
@@ -185,6 +189,16 @@ func (s *Server) amPutSilence(c echo.Context, who *tocsin.Principal) error {
 		return err
 	}
 	return s.json(c, map[string]string{"silenceID": kept.ID})
+}
+
+// onBehalf has a silence's comment tell whose it is where that is another than the
+// token's owner, such as one of many who look at the same karma.
+func onBehalf(comment, author, owner string) string {
+	if comment == "" || author == "" || owner == "" || author == owner || validName("createdBy", author) != nil {
+		return comment
+	}
+	said := " [asked for by " + author + "]"
+	return strings.TrimSuffix(comment, said) + said
 }
 
 func (s *Server) amExpireSilence(c echo.Context, who *tocsin.Principal) error {

@@ -252,6 +252,7 @@ func TestAlertmanagersSilencesAreMade(t *testing.T) {
 	assert.Equal(t, "s1s1s1", id)
 	assert.Equal(t, []string{`a!~"b.*"`, `c="d"`}, w.router.put.Matchers)
 	assert.Equal(t, "ana", w.router.put.CreatedBy, "the token's owner, whatever is sent")
+	assert.Equal(t, "why [asked for by somebody else]", w.router.put.Comment)
 
 	w.router.silences = []tocsin.Silence{
 		{ID: "live11", EndsAt: now.Add(time.Hour)}, {ID: "gone11", EndsAt: now.Add(-time.Hour)},
@@ -289,9 +290,81 @@ func TestAlertmanagersSilencesAreMade(t *testing.T) {
 	for _, auth := range []string{"", "Bearer wrong", "Bearer secret-of-vi-00001"} {
 		rec := w.ask("POST", path, body(""), "Authorization", auth)
 		assert.Contains(t, []int{401, 403}, rec.Code, auth)
-		assert.NotEmpty(t, decode[string](t, rec.Body.Bytes()))
+		assert.NotEmpty(t, decode[amProblem](t, rec.Body.Bytes()).Message)
 	}
 	assert.Equal(t, 200, w.ask("GET", path, "", "Authorization", "Bearer secret-of-vi-00001").Code)
+}
+
+// amProblem is how Alertmanager says what never came to an operation.
+type amProblem struct {
+	Code    int
+	Message string
+}
+
+// What is wrong is told as Alertmanager tells it, wherever it was found: the
+// answers of a real one are in test/peers/alertmanager.
+func TestAlertmanagersErrors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, server.Config{API: []server.Token{{Name: "ana", Token: "secret-of-ana-0001", Role: tocsin.RoleResponder}}})
+	for _, ask := range []struct {
+		method, path string
+		code         int
+		text         bool
+		say          string
+	}{
+		{"GET", "/api/v2/alerts?filter=%7B", 400, true, "filter"},
+		{"GET", "/api/v2/silence/nobody", 404, true, "nobody"},
+		{"GET", "/api/v2/nothing", 404, false, "nothing here"},
+		{"GET", "/api/v2/", 404, false, "nothing here"},
+		{"PUT", "/api/v2/silences", 405, false, "method"},
+		{"POST", "/api/v2/alerts", 405, false, "/webhook/alertmanager"},
+	} {
+		rec := w.ask(ask.method, ask.path, "", "Authorization", "Bearer secret-of-ana-0001")
+		assert.Equal(t, ask.code, rec.Code, ask.path)
+		assert.Equal(t, "application/json", rec.Header().Get("Content-Type"), ask.path)
+		said := amProblem{Code: rec.Code}
+		if ask.text {
+			said.Message = decode[string](t, rec.Body.Bytes())
+		} else {
+			said = decode[amProblem](t, rec.Body.Bytes())
+		}
+		assert.Equal(t, ask.code, said.Code, ask.path)
+		assert.Contains(t, said.Message, ask.say, ask.path)
+	}
+	rec := w.ask("DELETE", "/api/v2/silence/live11", "", "Origin", "https://evil.example.com")
+	assert.Equal(t, 403, rec.Code)
+	assert.Contains(t, decode[amProblem](t, rec.Body.Bytes()).Message, "another site")
+}
+
+// karma hands on what its browsers send, Origin and all; with a token of its own
+// it is no page of another site. An empty one is none.
+func TestAlertmanagersBehindKarma(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, server.Config{API: []server.Token{{Name: "karma", Token: "secret-of-karma-01", Role: tocsin.RoleResponder}}})
+	body := `{"matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2026-11-22T05:00:00Z","endsAt":"2026-11-22T06:00:00Z","createdBy":"%s","comment":"why%s"}`
+	for _, sent := range [][3]string{
+		{"karma", "", "why"},
+		{"", "", "why"},
+		{"ana", "", "why [asked for by ana]"},
+		{"ana", " [asked for by ana]", "why [asked for by ana]"},
+		{"a\\u0007", "", "why"},
+	} {
+		rec := w.ask("POST", "/api/v2/silences", fmt.Sprintf(body, sent[0], sent[1]), "Authorization", "Bearer secret-of-karma-01", "Origin", "http://karma.example.com")
+		require.Equal(t, 200, rec.Code, rec.Body)
+		assert.Equal(t, "karma", w.router.put.CreatedBy)
+		assert.Equal(t, sent[2], w.router.put.Comment)
+	}
+	for _, auth := range []string{"", "Bearer", "Bearer  ", "Basic a2FybWE6c2VjcmV0LW9mLWthcm1hLTAx"} {
+		rec := w.ask("POST", "/api/v2/silences", fmt.Sprintf(body, "x", ""), "Authorization", auth, "Origin", "http://karma.example.com")
+		assert.Equal(t, 403, rec.Code, "a browser may have sent it: %q", auth)
+	}
+	w, _, _ = guarded(t, server.Config{})
+	for _, at := range []*world{w, newWorld(t, server.Config{})} { // a session, and a person of this machine
+		code := answerTo(at, "POST", "/api/v2/silences", []string{
+			"Authorization", "Bearer wrong", "Origin", "http://karma.example.com", "Cookie", "__Host-tocsin_session=session-admin",
+		})
+		assert.Equal(t, 401, code, "who shows a token is let in by it alone")
+	}
 }
 
 // Whatever a matcher is, it comes back from Alertmanager's form as it went in.
