@@ -65,6 +65,9 @@ type Responder struct {
 	// At is when the person was last called, Calls how often.
 	At    time.Time `json:"at"`
 	Calls int       `json:"calls"`
+	// Because is why it was this person, as it was decided: the step at its
+	// file:line, the schedule, and the layer or the override. Empty: see Asked.
+	Because string `json:"because,omitempty"`
 	// Acknowledged is when the person answered; zero: not yet.
 	Acknowledged time.Time `json:"acknowledged,omitzero"`
 	// Asked is true for people who were called by name.

@@ -111,6 +111,7 @@ func (d *desk) callByName(a tocsin.Action, kind tocsin.EventKind, verb string) e
 	}
 	for _, name := range names {
 		d.callPerson(nil, name, true, false, true)
+		d.responder(name).Because = verb + " to them by " + a.By
 	}
 	inc.Touch(d.now)
 	return nil
@@ -247,6 +248,7 @@ func (d *desk) addResponder(a tocsin.Action) error {
 			continue
 		}
 		d.callPerson(nil, name, true, false, true)
+		d.responder(name).Because = "asked to help by " + a.By
 		added = append(added, name)
 	}
 	if len(added) > 0 {

@@ -166,6 +166,7 @@ func (d *desk) step(p *Policy, n int) (reached bool, from time.Time) {
 	var names []string
 	for _, m := range crew.people {
 		if d.callPerson(p, m.user, high, s.AllMustAcknowledge, false) {
+			d.responder(m.user).Because = m.because(p, fmt.Sprintf("step %d", n+1), s.Pos)
 			names = append(names, m.user+m.why+d.waiting(p, m.user, high, &from))
 		}
 	}
@@ -256,7 +257,10 @@ func (d *desk) callCrew(p *Policy, c *crew, from *time.Time) []string {
 			names = append(names, m.user)
 		case !high && d.callPerson(p, m.user, high, false, false):
 			names = append(names, m.user+d.waiting(p, m.user, high, &first))
+		default:
+			continue
 		}
+		d.responder(m.user).Because = m.because(p, "the last resort", p.Pos)
 	}
 	if first.After(*from) && len(c.places) == 0 {
 		*from = first

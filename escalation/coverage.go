@@ -116,8 +116,9 @@ func (pr *proof) uncovered(severity tocsin.Severity) []tocsin.Uncovered {
 		left = left.Subtract(reached)
 	}
 	var out []tocsin.Uncovered
+	asked := pr.p.schedules()
 	for _, in := range left {
-		u := tocsin.Uncovered{Policy: pr.p.Name, Severity: severity, From: in.From.UTC(), To: in.To.UTC()}
+		u := tocsin.Uncovered{Policy: pr.p.Name, Severity: severity, From: in.From.UTC(), To: in.To.UTC(), Schedules: asked}
 		for i := range why {
 			u.Why = append(u.Why, pr.line(i, in, why[i]))
 		}
@@ -127,6 +128,19 @@ func (pr *proof) uncovered(severity tocsin.Severity) []tocsin.Uncovered {
 		out = append(out, u)
 	}
 	return out
+}
+
+// schedules are those that the policy's steps ask, each once.
+func (p *Policy) schedules() []string {
+	var names []string
+	for i := range p.Steps {
+		for _, to := range p.Steps[i].To {
+			if to.Schedule != "" && !slices.Contains(names, to.Schedule) {
+				names = append(names, to.Schedule)
+			}
+		}
+	}
+	return names
 }
 
 // line says why a step reaches nobody in an interval.

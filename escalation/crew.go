@@ -9,8 +9,9 @@ import (
 	"github.com/tocsin-oncall/tocsin/escalation/oncall"
 )
 
-// member is a person whom a recipient stands for, and why, for texts.
-type member struct{ user, why string }
+// member is a person whom a recipient stands for, and why, for texts; where it is by a
+// schedule, that, and the layer or the override that makes it their turn.
+type member struct{ user, why, schedule, source string }
 
 // crew is whom a step reaches.
 type crew struct {
@@ -20,10 +21,27 @@ type crew struct {
 	nobody []string
 }
 
-func (c *crew) add(user, why string) {
-	if !slices.ContainsFunc(c.people, func(m member) bool { return m.user == user }) {
-		c.people = append(c.people, member{user, why})
+func (c *crew) add(m member) {
+	if !slices.ContainsFunc(c.people, func(x member) bool { return x.user == m.user }) {
+		c.people = append(c.people, m)
 	}
+}
+
+// because says, to be kept with the responder, why a step calls a member: "on call on
+// primary by layer weekly (step 1 of platform at tocsin.yml:12)".
+func (m *member) because(p *Policy, step, pos string) string {
+	step += " of " + p.Name
+	if pos != "" {
+		step += " at " + pos
+	}
+	if m.schedule == "" {
+		return "named in " + step
+	}
+	turn := "on call on " + m.schedule
+	if m.source != "" {
+		turn += " by " + m.source
+	}
+	return turn + " (" + step + ")"
 }
 
 // muster finds whom a step reaches now. It is pure but for the documents.
@@ -56,23 +74,23 @@ func (l roll) muster(p *Policy, s *Step) crew {
 		c.nobody = append(c.nobody, "not at this time")
 		return c
 	}
-	reach := func(name, why string) {
-		if not := l.unfit(p, s, name, why == ""); not != "" {
+	reach := func(m member) {
+		if not := l.unfit(p, s, m.user, m.why == ""); not != "" {
 			c.nobody = append(c.nobody, not)
 		} else {
-			c.add(name, why)
+			c.add(m)
 		}
 	}
 	for _, to := range s.To {
 		switch {
 		case to.User != "":
-			reach(to.User, "")
+			reach(member{user: to.User})
 		case to.Team != "":
 			if len(p.Teams[to.Team]) == 0 {
 				c.nobody = append(c.nobody, "team "+to.Team+" has no members")
 			}
 			for _, name := range p.Teams[to.Team] {
-				reach(name, "")
+				reach(member{user: name})
 			}
 		case to.Schedule != "":
 			d := l.rules.spec.Schedules[to.Schedule]
@@ -109,7 +127,7 @@ func (l roll) unfit(p *Policy, s *Step, name string, direct bool) string {
 }
 
 // watch adds who is on call on a schedule.
-func (c *crew) watch(shifts []tocsin.Shift, schedule string, reach func(name, why string)) {
+func (c *crew) watch(shifts []tocsin.Shift, schedule string, reach func(member)) {
 	found := false
 	for i := range shifts {
 		switch s := &shifts[i]; {
@@ -118,7 +136,7 @@ func (c *crew) watch(shifts []tocsin.Shift, schedule string, reach func(name, wh
 			c.shadows = append(c.shadows, member{user: s.User})
 		default:
 			found = true
-			reach(s.User, " (on call on "+schedule+")")
+			reach(member{s.User, " (on call on " + schedule + ")", schedule, s.Source})
 		}
 	}
 	if !found {

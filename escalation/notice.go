@@ -21,13 +21,15 @@ func (u *User) Readable() Target {
 }
 
 // NewNotice returns a notice for a target, without an ID: an incident that is
-// resolved from the first.
-func NewNotice(t Target, title, text string, now time.Time) *tocsin.Incident {
+// resolved from the first. user is whose target it is, who may then look at it and
+// answer; empty: a place.
+func NewNotice(t Target, user, title, text string, now time.Time) *tocsin.Incident {
 	inc := &tocsin.Incident{
 		Kind: tocsin.KindNotice, State: tocsin.Resolved, Severity: tocsin.Info, Title: title, Text: text,
 		OpenedAt: now, ChangedAt: now, ResolvedAt: now, Revision: 1, StateRevision: 1, Receivers: []string{},
 	}
 	inc.AddTarget(t.Key, t.Detail, now)
+	inc.Deliveries[0].User = user
 	return inc
 }
 
@@ -64,7 +66,7 @@ func (r *Rules) tellOfSwap(tx tocsin.Tx, o *tocsin.Override, seed tocsin.Seed, n
 		if target.Key == "" {
 			continue
 		}
-		inc := NewNotice(target, title, text, now)
+		inc := NewNotice(target, name, title, text, now)
 		for ; inc.ID == "" || tx.Incident(inc.ID) != nil; n++ {
 			inc.ID = seed.ID(1000 + n)
 		}

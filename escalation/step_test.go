@@ -185,7 +185,7 @@ func TestStepsThatAreRefused(t *testing.T) {
 		require.ErrorIs(t, h.errorOf(id, tick("ana", "2", tocsin.StepDone, "")), tocsin.ErrConflict)
 		assert.Equal(t, "1 Look done by ana via API", h.steps(id), "after the end, and not after the archive")
 
-		notice := escalation.NewNotice(escalation.Target{Key: "slack:@ana"}, "Your shift begins", "", time.Now())
+		notice := escalation.NewNotice(escalation.Target{Key: "slack:@ana"}, "ana", "Your shift begins", "", time.Now())
 		notice.ID, notice.Runbook = "notice", "ops#node-down"
 		h.change(notice)
 		require.ErrorIs(t, h.errorOf("notice", tick("ana", "1", tocsin.StepDone, "")), tocsin.ErrConflict)

@@ -1,6 +1,7 @@
 package notifiers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -300,10 +301,14 @@ func (d *Dispatcher) commit(ctx context.Context, k delivery, r tocsin.Receipt) (
 
 // record notes one receipt on one incident.
 func record(tx tocsin.Tx, inc *tocsin.Incident, del *tocsin.Delivery, r tocsin.Receipt, now time.Time) {
+	text, failure := r.Text, del.Error
 	del.Record(r, now)
 	tx.PutIncident(inc)
-	if r.Text != "" {
-		e := inc.Event(tocsin.EventDelivered, "", r.Text, now)
+	if failure != "" { // the delivery forgets it, the timeline does not
+		text = cmp.Or(text, "delivered") + ", after it had failed: " + failure
+	}
+	if text != "" {
+		e := inc.Event(tocsin.EventDelivered, "", text, now)
 		e.Target = del.Target
 		tx.Append(e)
 	}

@@ -1,12 +1,11 @@
 // Package trace says why an incident told whom it told, and why it did not tell
 // others: every decision from the payload to the provider's answer. It is pure, and
-// tells what was written down when it was decided.
+// tells what was written down when it was decided; what it takes from the
+// configuration of now is marked so.
 package trace
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -18,147 +17,131 @@ const (
 	Alerts = 20
 	// Events is how much of the timeline is looked at, the newest.
 	Events = 1000
+	// Routes is how many of the routes are told of that did not take the alert.
+	Routes = 20
 )
 
-// Rule is a route of the configuration.
-type Rule struct {
-	// Pos is its file:line.
-	Pos      string
-	Matchers string
-	Receiver string
-}
-
-// Material is what a trace is made of. Only Incident is required.
+// Material is what a trace is made of. Only Incident is required; what is missing is
+// not told of.
 type Material struct {
 	Incident *tocsin.Incident
 	// Alerts of the incident, and Timeline, oldest first.
 	Alerts   []tocsin.AlertRecord
 	Timeline []tocsin.Event
-	// Rules are the routes that take the first alert by the configuration of now.
+	// Silences are those that hold alerts back, by ID, and Sources the alerts that
+	// inhibit others.
+	Silences map[string]tocsin.Silence
+	Sources  map[tocsin.Key]tocsin.AlertRecord
+	// Rules are the routes as they are now, in the order in which they are tried.
 	Rules []Rule
-	// Shifts are, by person, those that held when the person was last called.
-	Shifts map[string][]tocsin.Shift
+	// Places are where things stand in the configuration of now: see Place.
+	Places map[string]string
+	// Loaded is when the configuration that is in force was read.
+	Loaded time.Time
+	// Plans are the policies that the incident follows, as they were when it opened,
+	// in the order of its runs.
+	Plans []Plan
+	// Unbegun are the policies that its receivers name in the configuration of now,
+	// where it follows none yet.
+	Unbegun []Plan
+	// People are those whom the plans may call, and who asks.
+	People map[string]Person
+	// Turns say who was on call when the last person was called, or when it opened.
+	Turns []Turn
+	// Overrides that made it somebody's turn, by ID.
+	Overrides map[string]tocsin.Override
 	// Ahead is what happens if nobody answers.
 	Ahead []tocsin.Ahead
+	// Remediations of the incident, and how many Remedies are declared.
+	Remediations []tocsin.Remediation
+	Remedies     int
 }
 
-// Of returns the reasons in the order of the stages; within a stage, in the order
-// in which it happened.
-func Of(m *Material) []tocsin.Reason {
+// Rule is a route of the configuration of now, held against the first alert.
+type Rule struct {
+	// Key is the route's own, as Incident.Routes has it, and Pos its file:line.
+	Key, Pos string
+	Matchers string
+	Receiver string
+	Continue bool
+	// Takes is true for those that take the alert; Not says why the others do not.
+	Takes bool
+	Not   string
+	// MutedBy names the time interval that mutes the route now.
+	MutedBy string
+}
+
+// Plan is a policy as it was when the incident opened.
+type Plan struct {
+	Name, Pos string
+	Steps     []Step
+}
+
+// Step of a Plan. To and When say in words whom it tells, and of what ("": always).
+type Step struct {
+	Pos, To, When string
+	After         time.Duration
+}
+
+// Person is somebody who can be called. High and Low are the targets for high and
+// for low urgency; Quiet says when their quiet hours ended that a call fell into.
+type Person struct {
+	High, Low []string
+	Quiet     string
+}
+
+// Turn is a schedule at an instant: its shifts, and what each of its layers says.
+type Turn struct {
+	Schedule string
+	At       time.Time
+	Shifts   []tocsin.Shift
+	Layers   []Layer
+}
+
+// Layer of a schedule. User stands on it; Held would, but for its restriction.
+type Layer struct{ Name, User, Held string }
+
+// Place is the name of something in Material.Places: Place("time interval",
+// "nights"), Place("schedule", "primary"), Place("layer", "primary/weekly").
+func Place(kind, name string) string { return kind + " " + name }
+
+// Of returns the trace for somebody who asks; "": for nobody in particular. Within a
+// stage the reasons are in the order in which it happened.
+func Of(m *Material, who string) *tocsin.Why {
 	out := []tocsin.Reason{}
 	out = append(out, m.payload()...)
-	out = append(out, m.group())
+	out = append(out, m.group()...)
 	out = append(out, m.suppression()...)
 	out = append(out, m.route()...)
 	out = append(out, m.policy()...)
 	out = append(out, m.people()...)
 	out = append(out, m.contacts()...)
-	return append(out, m.providers()...)
+	out = append(out, m.providers()...)
+	out = append(out, m.remedies()...)
+	return &tocsin.Why{Incident: m.Incident.ID, Answer: m.answer(who), Reasons: out}
 }
 
 func reason(stage tocsin.ReasonStage, end tocsin.ReasonEnd, at time.Time, format string, args ...any) tocsin.Reason {
 	return tocsin.Reason{Stage: stage, End: end, At: at, Text: fmt.Sprintf(format, args...)}
 }
 
-// payload says what came in, and what it was taken for.
-func (m *Material) payload() (out []tocsin.Reason) {
-	if m.Incident.Kind != tocsin.KindAlerts {
-		return []tocsin.Reason{reason(tocsin.StagePayload, "", m.Incident.OpenedAt, "no alert: it was opened by a person, or by Tocsin about itself")}
-	}
-	list := m.Alerts[:min(len(m.Alerts), Alerts)]
-	for n := range list {
-		a := &list[n]
-		status := "resolved"
-		if a.State.Firing {
-			status = "firing"
-		}
-		out = append(out, reason(tocsin.StagePayload, "", a.State.ChangedAt, "%s sent %s, %s since %s; last heard of at %s, repeated %s",
-			a.Source, name(&a.Alert), status, clock(a.State.ChangedAt), clock(a.State.SeenAt), times(a.State.Repeats)))
-	}
-	if more := int(m.Incident.Alerts) - len(list); more > 0 {
-		out = append(out, reason(tocsin.StagePayload, "", time.Time{}, "and %d more alerts of the group", more))
-	}
-	for n := range list {
-		a := &list[n]
-		out = append(out, tocsin.Reason{Stage: tocsin.StageIdentity, Where: a.State.ID.String(), Text: "the same alert as long as source and labels are: " + a.Labels.String()})
-	}
-	return out
-}
-
-func (m *Material) group() tocsin.Reason {
-	r := tocsin.Reason{Stage: tocsin.StageGroup, Where: m.Incident.Group.String(), Text: "all alerts of its route are one incident"}
-	switch {
-	case m.Incident.Kind != tocsin.KindAlerts:
-		r.Text = "an incident of its own"
-	case len(m.Incident.GroupBy) > 0:
-		r.Text = "one incident for the same values of " + strings.Join(m.Incident.GroupBy, ", ")
-		if len(m.Alerts) > 0 {
-			r.Text += ": " + m.Alerts[0].Labels.Pick(m.Incident.GroupBy).String()
-		}
-	}
-	return r
-}
-
-// suppression says what holds it back now, and what did before.
-func (m *Material) suppression() (out []tocsin.Reason) {
+// told returns what the timeline says of the kinds.
+func (m *Material) told(stage tocsin.ReasonStage, ends map[tocsin.EventKind]tocsin.ReasonEnd) (out []tocsin.Reason) {
 	for n := range m.Timeline {
-		switch e := &m.Timeline[n]; e.Kind {
-		case tocsin.EventSuppressed, tocsin.EventUnsuppressed, tocsin.EventMerged, tocsin.EventUnmerged:
-			out = append(out, tocsin.Reason{Stage: tocsin.StageSuppression, At: e.At, Text: e.Text, By: e.Actor})
-		default:
+		e := &m.Timeline[n]
+		if end, is := ends[e.Kind]; is {
+			out = append(out, tocsin.Reason{Stage: stage, End: end, At: e.At, Text: e.Text, Where: e.Target, By: e.Actor, User: m.userOf(e.Target)})
 		}
-	}
-	held := 0
-	var told []*tocsin.Suppression
-	for n := range m.Alerts {
-		s := m.Alerts[n].State.Suppression
-		if !m.Alerts[n].State.Firing || s == nil {
-			continue
-		}
-		held++
-		if len(told) < Alerts && !slices.ContainsFunc(told, s.Same) {
-			told = append(told, s)
-			text := s.Reason + ": " + name(&m.Alerts[n].Alert) + " is " + s.Text
-			out = append(out, tocsin.Reason{Stage: tocsin.StageSuppression, End: tocsin.EndHeld, Text: text, Where: s.By})
-		}
-	}
-	if by := m.Incident.Muted; by != "" {
-		out = append(out, tocsin.Reason{Stage: tocsin.StageSuppression, End: tocsin.EndHeld, Text: "muted: all its routes are, by time interval " + by, Where: by})
-	}
-	if into := m.Incident.MergedInto; into != "" {
-		out = append(out, tocsin.Reason{Stage: tocsin.StageSuppression, End: tocsin.EndHeld, Text: "merged: incident " + into + " pages for it", Where: into})
-	}
-	if held > 0 && !m.Incident.Quiet() {
-		out = append(out, tocsin.Reason{Stage: tocsin.StageSuppression, Text: "it pages all the same: not everything that fires is held back"})
-	}
-	if len(out) == 0 {
-		out = append(out, tocsin.Reason{Stage: tocsin.StageSuppression, Text: "no silence, inhibition or time interval holds it back"})
 	}
 	return out
 }
 
-// route says which rule took it; what the rule asks for is as it is written now.
-func (m *Material) route() []tocsin.Reason {
-	r := tocsin.Reason{Stage: tocsin.StageRoute, Where: m.Incident.Route, Text: "for " + receivers(m.Incident.Receivers)}
-	if m.Incident.Route != "" {
-		r.Text = "took the first alert, for " + receivers(m.Incident.Receivers)
+// userOf is the person whom a target calls.
+func (m *Material) userOf(target string) string {
+	if d := m.Incident.Delivery(target); d != nil {
+		return d.User
 	}
-	out := []tocsin.Reason{r}
-	for _, rule := range m.Rules {
-		text := "by the configuration of now: " + rule.Matchers + " takes it, for receiver " + rule.Receiver
-		if rule.Matchers == "" || rule.Matchers == "{}" {
-			text = "by the configuration of now: the route for everything takes it, for receiver " + rule.Receiver
-		}
-		out = append(out, tocsin.Reason{Stage: tocsin.StageRoute, Where: rule.Pos, Text: text})
-	}
-	return out
-}
-
-func receivers(names []string) string {
-	if len(names) == 0 {
-		return "no receiver"
-	}
-	return strings.Join(names, ", ")
+	return ""
 }
 
 func name(a *tocsin.Alert) string {
@@ -175,4 +158,4 @@ func times(n uint32) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+func clock(t time.Time) string { return t.UTC().Format(tocsin.TraceTime) }

@@ -2,13 +2,19 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/tocsin-oncall/tocsin"
-	"github.com/tocsin-oncall/tocsin/trace"
 )
+
+// whyWidth is how wide the trace is printed: that of a terminal that nobody has made
+// wider.
+const whyWidth = 80
 
 type whyCmd struct {
 	ID string `arg:"" help:"The incident."`
@@ -24,63 +30,80 @@ func (whyCmd) Help() string {
 
 // Run prints the decisions on an incident's way.
 func (c *whyCmd) Run(ctx context.Context, e *env) error {
-	reasons, err := c.client().Why(ctx, c.ID)
+	why, err := c.client().Why(ctx, c.ID)
 	if err != nil {
 		return err
 	}
-	return c.print(e.out, reasons, func(w io.Writer) {
-		for _, r := range reasons {
-			at := ""
-			if !r.At.IsZero() {
-				at = stamp(r.At)
-			}
-			fmt.Fprintf(w, "%-11s  %-20s  %-7s  %s%s\n", r.Stage, at, r.End, printable(r.Text), whyFoot(&r))
+	return c.print(e.out, why, func(w io.Writer) { printWhy(w, why) })
+}
+
+// printWhy says it to a person: the answer first.
+func printWhy(w io.Writer, why *tocsin.Why) {
+	folded(w, "", "", why.Answer)
+	var stage tocsin.ReasonStage
+	for i := range why.Reasons {
+		r := &why.Reasons[i]
+		if r.Stage != stage {
+			stage = r.Stage
+			fmt.Fprintf(w, "\n%s\n", printable(stage.Question()))
 		}
+		folded(w, "  - ", "    ", whyLine(r))
+	}
+}
+
+// whyLine is one reason in a line, with when, by whom and by what it was decided.
+func whyLine(r *tocsin.Reason) string {
+	line := r.Text
+	if r.End != "" {
+		line = strings.ToUpper(string(r.End)) + ": " + line
+	}
+	if by := r.Signed(); by != "" {
+		line += " (by " + by + ")"
+	}
+	var foot []string
+	if at := r.When(); !at.IsZero() {
+		foot = append(foot, stamp(at))
+	}
+	if r.Where != "" {
+		foot = append(foot, r.Where)
+	}
+	if r.Now {
+		foot = append(foot, "configuration of now")
+	}
+	if len(foot) > 0 {
+		line += " [" + strings.Join(foot, ", ") + "]"
+	}
+	return line
+}
+
+// folded prints a text in lines of whyWidth, the first behind one margin, the others
+// behind another. A word that is longer than a line is not cut: it may be copied.
+func folded(w io.Writer, first, rest, text string) {
+	line, width, margin := first, utf8.RuneCountInString(first), first
+	for _, word := range strings.Fields(whyLocal(printable(text))) {
+		n := utf8.RuneCountInString(word)
+		if line != margin && width+1+n > whyWidth {
+			fmt.Fprintln(w, line)
+			line, width, margin = rest, utf8.RuneCountInString(rest), rest
+		}
+		if line != margin {
+			line, width = line+" ", width+1
+		}
+		line, width = line+word, width+n
+	}
+	fmt.Fprintln(w, line)
+}
+
+// whyLocal writes the times of a trace as the rest of the terminal's output does.
+func whyLocal(text string) string {
+	return whyTimes.ReplaceAllStringFunc(text, func(s string) string {
+		for _, layout := range []string{tocsin.TraceTime, "2006-01-02 15:04 UTC"} {
+			if at, err := time.Parse(layout, s); err == nil {
+				return stamp(at)
+			}
+		}
+		return s
 	})
 }
 
-// whyFoot is by whom and by what it was decided.
-func whyFoot(r *tocsin.Reason) string {
-	foot := ""
-	if r.By != "" {
-		foot += " by " + printable(r.By)
-	}
-	if r.Where != "" {
-		foot += " [" + printable(r.Where) + "]"
-	}
-	return foot
-}
-
-// why is every decision on an incident's way.
-func (a *App) why(ctx context.Context, id string) ([]tocsin.Reason, error) {
-	inc, err := a.store.Get(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	m := trace.Material{Incident: inc, Ahead: a.engine.Ahead(inc), Shifts: map[string][]tocsin.Shift{}}
-	if m.Alerts, err = a.store.AlertsOf(ctx, id, trace.Alerts); err != nil {
-		return nil, err
-	}
-	if m.Timeline, err = a.store.Timeline(ctx, id, 0, trace.Events); err != nil {
-		return nil, err
-	}
-	if len(m.Alerts) > 0 {
-		for _, r := range a.router.Rules().Explain(&m.Alerts[0].Alert, inc.OpenedAt).Routes {
-			m.Rules = append(m.Rules, trace.Rule{Pos: r.Pos, Matchers: r.Matchers, Receiver: r.Receiver})
-		}
-	}
-	if inc.Escalation == nil {
-		return trace.Of(&m), nil
-	}
-	for _, r := range inc.Escalation.Responders {
-		shifts, err := a.engine.Shifts(ctx, tocsin.ShiftQuery{User: r.User, From: r.At, To: r.At})
-		if errors.Is(err, tocsin.ErrNotFound) {
-			continue // somebody who is not in the configuration any more was on call by one that is gone
-		}
-		if err != nil {
-			return nil, err
-		}
-		m.Shifts[r.User] = shifts
-	}
-	return trace.Of(&m), nil
-}
+var whyTimes = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC`)

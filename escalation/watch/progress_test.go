@@ -39,7 +39,7 @@ func TestBriefTellsOfTheRunbook(t *testing.T) {
 			}
 			return nil
 		}))
-		text, err := h.watch.Brief(context.Background(), "")
+		text, err := h.watch.Brief(context.Background(), &tocsin.Principal{Role: tocsin.RoleViewer}, "")
 		require.NoError(t, err)
 		assert.Equal(t, `ana is on call on primary until Mon 3 Jan 09:00 UTC
 Open and not taken:
@@ -50,7 +50,7 @@ Open and not taken:
 		now := steps("look", "drain", "reset", "tell")
 		w, err := watch.New(h.planned, watch.Options{Store: h.store, Roster: h.engine, Runbook: func(string) *tocsin.Runbook { return now }})
 		require.NoError(t, err)
-		text, err = w.Brief(context.Background(), "")
+		text, err = w.Brief(context.Background(), &tocsin.Principal{Role: tocsin.RoleViewer}, "")
 		require.NoError(t, err)
 		assert.Equal(t, `ana is on call on primary until Mon 3 Jan 09:00 UTC
 Open and not taken:

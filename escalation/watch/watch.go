@@ -39,6 +39,9 @@ type Options struct {
 	// Runbook returns the runbook of an ID as it is now, or nil; nil: briefs tell
 	// of the runbooks that incidents opened with.
 	Runbook func(id string) *tocsin.Runbook
+	// Person returns what a user may do: nobody is told at a change of shift what
+	// they may not view. Nil: everybody may view everything.
+	Person func(name string) tocsin.Principal
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// Logger may be nil, as may the Registerer.
@@ -204,11 +207,15 @@ func (w *Watch) turned(ctx context.Context, s *Schedule, was, is *told, sh tocsi
 		is.User = was.User
 		return nil, nil
 	}
-	var silences []tocsin.Silence
-	if err := w.o.Store.Update(ctx, func(tx tocsin.Tx) error { silences = tx.Silences(); return nil }); err != nil {
+	next := tocsin.Principal{Role: tocsin.RoleViewer}
+	if w.o.Person != nil && sh.User != "" {
+		next = w.o.Person(sh.User)
+	}
+	text, err := w.briefFor(ctx, &next, now, sh.To)
+	if err != nil {
 		return nil, err
 	}
-	return t.notices(s, brief(openOf(w.o.Store), silences, w.progress(ctx), now, sh.To)), nil
+	return t.notices(s, text), nil
 }
 
 // same reports whether nothing is worth writing.
@@ -349,7 +356,7 @@ func (w *Watch) incident(plan *Plan, s *Schedule, n notice, now time.Time) *tocs
 	if target.Key == "" {
 		return nil
 	}
-	inc := escalation.NewNotice(target, n.title, n.text, now)
+	inc := escalation.NewNotice(target, n.to, n.title, n.text, now)
 	if n.ask {
 		inc.State, inc.ResolvedAt = tocsin.Triggered, time.Time{}
 	}

@@ -24,6 +24,8 @@ import (
 // bridge plays a watch in a synctest bubble, whose clock begins on Saturday
 // 2000-01-01 00:00 UTC. Ana is on call until Monday 09:00, then bo.
 type bridge struct {
+	// person is what users may do; nil: everything.
+	person func(name string) tocsin.Principal
 	*testing.T
 	path   string
 	store  *bolt.Store
@@ -115,7 +117,12 @@ func (h *bridge) start() {
 		Schedules: []watch.Schedule{s}, Users: users, Slack: map[string]string{"ana": "U1", "bo": "U2", "cy": "U3"},
 		Policies: rules.Policies(), Receivers: []string{"page"},
 	}
-	h.watch, err = watch.New(h.planned, watch.Options{Store: h.store, Roster: h.engine})
+	h.watch, err = watch.New(h.planned, watch.Options{Store: h.store, Roster: h.engine, Person: func(name string) tocsin.Principal {
+		if h.person == nil {
+			return tocsin.Principal{Name: name, Role: tocsin.RoleAdmin}
+		}
+		return h.person(name)
+	}})
 	require.NoError(h, err)
 	var ctx context.Context
 	ctx, h.stop = context.WithCancel(context.Background())

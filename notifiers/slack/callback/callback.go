@@ -70,8 +70,8 @@ type Deps struct {
 	Slack   Slack
 	// Who returns the name of the user with a Slack ID.
 	Who func(slackID string) (name string, ok bool)
-	// May reports whether a user has a right. Nil: everybody has each.
-	May func(name string, right tocsin.Right) bool
+	// Person returns what a user may do. Nil: everybody may do everything.
+	Person func(name string) tocsin.Principal
 	// Zone returns the time zone of a user. Nil: UTC for everybody.
 	Zone func(name string) *time.Location
 	// Silencer makes silences. Nil: the menu says that there are none.
@@ -79,11 +79,11 @@ type Deps struct {
 	// Runbook returns the runbook of an ID with its placeholders filled from an
 	// alert's labels, or nil. Nil: there is none.
 	Runbook func(id string, labels tocsin.Labels) *tocsin.Runbook
-	// Ahead returns what happens if nobody answers, the next first. Nil: nothing is
-	// known to.
-	Ahead func(*tocsin.Incident) []tocsin.Ahead
-	// Shifts returns the shifts of a query, as the API shows them. Nil: nobody is
-	// told why it was their turn.
+	// Why says why an incident called a user, or did not, in lines of a slack.Reply.
+	// Nil: it is not known.
+	Why func(ctx context.Context, inc *tocsin.Incident, who string) []string
+	// Shifts returns the shifts of a query, as the API shows them. Nil: nobody sees
+	// theirs.
 	Shifts func(ctx context.Context, q tocsin.ShiftQuery) ([]tocsin.Shift, error)
 	// Remedies are what people approve. Nil: there are none.
 	Remedies Remedies
@@ -152,6 +152,9 @@ func New(cfg Config, d Deps) *Handler {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.Person == nil {
+		d.Person = func(name string) tocsin.Principal { return tocsin.Principal{Name: name, Role: tocsin.RoleAdmin} }
 	}
 	h := &Handler{
 		cfg: cfg, d: d, secret: []byte(cfg.SigningSecret), metrics: newMetrics(cfg.Registerer),

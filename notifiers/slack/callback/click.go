@@ -47,7 +47,7 @@ func (h *Handler) interacted(ctx context.Context, payload []byte) answer {
 // clicking is one click that is understood: who did what on which incident.
 type clicking struct {
 	sender
-	who    string
+	who    tocsin.Principal
 	action string
 	choice string
 	inc    *tocsin.Incident
@@ -135,21 +135,20 @@ func (h *Handler) clicker(ctx context.Context, p *interaction, id string, right 
 		},
 	}
 	var no answer
-	var known bool
-	if c.who, known = h.d.Who(p.User.ID); !known {
+	name, known := h.d.Who(p.User.ID)
+	if !known {
 		no = h.stranger(c.sender)
 		return nil, &no
 	}
-	if !h.may(c.who, right) {
-		no = h.told("forbidden", c.sender, forbidden(c.who, right))
-		return nil, &no
-	}
+	c.who = h.d.Person(name)
 	var err error
 	switch c.inc, err = h.d.Reader.Get(ctx, id); {
 	case errors.Is(err, tocsin.ErrNotFound):
-		no = h.told("stale", c.sender, "The incident "+slack.Code(id, 40)+" is not kept any more.")
+		no = h.gone(c.sender, id)
 	case err != nil:
 		no = h.notNow(c.sender)
+	case !c.who.MayIn(right, c.inc):
+		no = h.forbidden(c.sender, &c.who, right)
 	case p.Message != nil && p.Message.Metadata == nil && !shownAt(c.inc, p.Channel.ID+"/"+p.Message.TS):
 		no = answer{refusal: malformed("incident", "the button names another incident than its message")}
 	default:
@@ -226,7 +225,7 @@ func (h *Handler) once(ctx context.Context, c *clicking) answer {
 // act has the action done and committed. Its effect shows in the message; what
 // prevented it is said.
 func (h *Handler) act(ctx context.Context, c *clicking, a tocsin.Action) answer {
-	a.ID, a.By = c.id, c.who
+	a.ID, a.By = c.id, c.who.Name
 	err := h.d.Actions.Act(ctx, c.inc.ID, a)
 	switch {
 	case err == nil:
@@ -265,15 +264,20 @@ func (h *Handler) stranger(to sender) answer {
 	return h.told("stranger", to, strangerLines(to.user)...)
 }
 
-// may reports whether a user has a right.
-func (h *Handler) may(who string, right tocsin.Right) bool {
-	return h.d.May == nil || h.d.May(who, right)
+// gone says that there is no such incident.
+func (h *Handler) gone(to sender, id string) answer {
+	return h.told("stale", to, "The incident "+slack.Code(id, 40)+" is not kept any more.")
 }
 
-// forbidden says what a user has no right to.
-func forbidden(who string, right tocsin.Right) string {
-	return "Nothing was done: " + slack.Escape(who, 80) + " has no right to " + string(right) +
-		". Ask whoever keeps the configuration to change " + slack.Code("role", 20) + " in your entry in `users`."
+// forbidden says what a user has no right to. Where people of several teams see a
+// message it tells no more of its incident than the message does.
+func (h *Handler) forbidden(to sender, who *tocsin.Principal, right tocsin.Right) answer {
+	said := "Nothing was done: " + slack.Escape(who.Name, 80) + " has no right to " + string(right)
+	if who.MaySomewhere(right) || who.Role == tocsin.RoleNone {
+		return h.told("forbidden", to, said+" here: the incident is not told to a team in which you have it, and it does not call you.",
+			"Whoever is called can add you. Whoever keeps the configuration can change your teams and roles in "+slack.Code("teams", 20)+" and "+slack.Code("users", 20)+".")
+	}
+	return h.told("forbidden", to, said+". Ask whoever keeps the configuration to change "+slack.Code("role", 20)+" in your entry in `users`.")
 }
 
 func strangerLines(user string) []string {
@@ -288,7 +292,7 @@ func (h *Handler) snooze(ctx context.Context, c *clicking) answer {
 	now := h.cfg.Now()
 	var until time.Time
 	if c.choice == slack.ChoiceMorning {
-		until = morning(now, h.zone(c.who))
+		until = morning(now, h.zone(c.who.Name))
 	} else if d, ok := duration(c.choice, 24*time.Hour); ok {
 		until = now.Add(d)
 	} else {
@@ -337,7 +341,7 @@ func (h *Handler) more(ctx context.Context, c *clicking) answer {
 	case slack.ChoiceRunbook:
 		return h.showRunbook(ctx, c)
 	case slack.ChoiceWhy:
-		return h.told("done", c.sender, h.trace().Lines(ctx, c.inc, c.who)...)
+		return h.why(ctx, c)
 	default:
 		return answer{refusal: malformed("action", "the menu has no such choice")}
 	}

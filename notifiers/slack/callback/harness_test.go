@@ -185,7 +185,7 @@ func (d *desk) List(_ context.Context, f tocsin.Filter) ([]*tocsin.Incident, err
 	defer d.mu.Unlock()
 	var out []*tocsin.Incident
 	for _, inc := range d.incidents {
-		if len(f.States) == 0 || slices.Contains(f.States, inc.State) {
+		if (len(f.States) == 0 || slices.Contains(f.States, inc.State)) && (f.Only == nil || f.Only(inc)) {
 			out = append(out, inc)
 		}
 	}

@@ -152,8 +152,8 @@ func (h *Handler) home(ctx context.Context, user string) (slack.Home, error) {
 		v.Stranger = user
 		return v, nil
 	}
-	v.ReadOnly = !h.may(v.Who, tocsin.RightRespond)
-	list, err := h.d.Reader.List(ctx, tocsin.Filter{States: open, Limit: homeScan})
+	who := h.d.Person(v.Who)
+	list, err := who.Reader(h.d.Reader).List(ctx, tocsin.Filter{States: open, Limit: homeScan})
 	if err != nil {
 		return v, err
 	}
@@ -161,11 +161,12 @@ func (h *Handler) home(ctx context.Context, user string) (slack.Home, error) {
 	if h.d.Shifts == nil {
 		return v, nil
 	}
-	return v, h.homeShifts(ctx, &v)
+	return v, h.homeShifts(ctx, &who, &v)
 }
 
-// homeShifts adds the person's shifts, and who is on call beside them.
-func (h *Handler) homeShifts(ctx context.Context, v *slack.Home) error {
+// homeShifts adds the person's shifts, and, where they may view the schedule, who is
+// on call beside them.
+func (h *Handler) homeShifts(ctx context.Context, who *tocsin.Principal, v *slack.Home) error {
 	v.Until = v.Now.Add(homeAhead)
 	running, err := h.shifts(ctx, tocsin.ShiftQuery{User: v.Who, From: v.Now, To: v.Now})
 	if err != nil {
@@ -180,7 +181,7 @@ func (h *Handler) homeShifts(ctx context.Context, v *slack.Home) error {
 	seen := map[string]bool{}
 	for n := range v.Shifts {
 		name := v.Shifts[n].Schedule
-		if seen[name] {
+		if seen[name] || !who.MayOn(tocsin.RightView, name) {
 			continue
 		}
 		seen[name] = true

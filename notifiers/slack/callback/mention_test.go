@@ -28,9 +28,11 @@ func (scribe) OpenManual(context.Context, tocsin.Manual) (string, error) {
 
 // typing has the words of command do what is typed.
 func typing(c *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) {
-	trace := &callback.Trace{Reader: d.Reader, Shifts: d.Shifts}
+	why := func(_ context.Context, inc *tocsin.Incident, who string) []string {
+		return slack.Why(inc, &tocsin.Why{Answer: "You (" + who + ") were not called."}, who, "")
+	}
 	d.Commander = command.New(command.Deps{
-		Actions: scribe{d.Reader.(*desk)}, Reader: d.Reader, Why: trace.Lines, Who: d.Who, Now: c.Now,
+		Actions: scribe{d.Reader.(*desk)}, Reader: d.Reader, Why: why, Who: d.Who, Now: c.Now,
 		People: func() []string { return []string{"ana", "bo"} },
 	})
 	d.Post = d.Slack.(*slack.Client).Post

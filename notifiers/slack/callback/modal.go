@@ -82,18 +82,19 @@ func (h *Handler) submitted(ctx context.Context, p *interaction) answer {
 		return answer{refusal: malformed("action", "the window is not one of ours")}
 	}
 	c := &clicking{sender: sender{user: p.User.ID, channel: channel, trigger: p.TriggerID, at: h.cfg.Now()}, id: "slack:" + v.ID}
-	if c.who, known = h.d.Who(p.User.ID); !known {
+	name, known := h.d.Who(p.User.ID)
+	if !known {
 		return h.stranger(c.sender)
 	}
-	if !h.may(c.who, tocsin.RightRespond) {
-		return h.told("forbidden", c.sender, forbidden(c.who, tocsin.RightRespond))
-	}
+	c.who = h.d.Person(name)
 	var err error
 	switch c.inc, err = h.d.Reader.Get(ctx, id); {
 	case errors.Is(err, tocsin.ErrNotFound):
-		return h.told("stale", c.sender, "The incident "+slack.Code(id, 40)+" is not kept any more.")
+		return h.gone(c.sender, id)
 	case err != nil:
 		return complain(inputText, "Not done: Tocsin cannot read its store right now. Try again in a moment.")
+	case !c.who.MayIn(tocsin.RightRespond, c.inc):
+		return h.forbidden(c.sender, &c.who, tocsin.RightRespond)
 	}
 	return do(ctx, c, v)
 }
@@ -131,7 +132,7 @@ func (h *Handler) callPerson(ctx context.Context, c *clicking, v *view) answer {
 
 // actOrComplain is act for a window, which stays open when it failed.
 func (h *Handler) actOrComplain(ctx context.Context, c *clicking, input string, a tocsin.Action) answer {
-	a.ID, a.By = c.id, c.who
+	a.ID, a.By = c.id, c.who.Name
 	err := h.d.Actions.Act(ctx, c.inc.ID, a)
 	switch {
 	case err == nil:

@@ -100,20 +100,27 @@ func (h *Handler) pinnedTo(ctx context.Context, p *pinning, m *slack.Found) (str
 // pinned notes the message on the incident, if who marked it may.
 func (h *Handler) pinned(ctx context.Context, p *pinning, m *slack.Found, incident string) answer {
 	to := sender{user: p.User, channel: p.Item.Channel, at: h.cfg.Now()}
-	who, known := h.d.Who(p.User)
-	switch {
-	case !known:
+	name, known := h.d.Who(p.User)
+	if !known {
 		return h.stranger(to)
-	case !h.may(who, tocsin.RightRespond):
-		return h.told("forbidden", to, forbidden(who, tocsin.RightRespond))
+	}
+	who := h.d.Person(name)
+	inc, err := h.d.Reader.Get(ctx, incident)
+	switch {
+	case errors.Is(err, tocsin.ErrNotFound):
+		return h.gone(to, incident)
+	case err != nil:
+		return h.pinLater("its incident could not be read", err)
+	case !who.MayIn(tocsin.RightRespond, inc):
+		return h.forbidden(to, &who, tocsin.RightRespond)
 	}
 	text := h.plainText(m.Text)
 	if text == "" {
 		return h.told("stale", to, "Nothing was noted: the message has no text.")
 	}
 	a := tocsin.Action{Kind: tocsin.ActNote, ID: p.id(), Via: "Slack"}
-	a.By, a.Text = h.credited(m.User, who, text)
-	err := h.d.Actions.Act(ctx, incident, a)
+	a.By, a.Text = h.credited(m.User, who.Name, text)
+	err = h.d.Actions.Act(ctx, incident, a)
 	switch {
 	case err == nil:
 		return ok("done")
@@ -128,16 +135,18 @@ func (h *Handler) pinned(ctx context.Context, p *pinning, m *slack.Found, incide
 // have nothing to do with incidents nobody is told.
 func (h *Handler) unreadable(ctx context.Context, p *pinning, err error) answer {
 	h.log.once(h.cfg.Now(), "pin").Warn("a message that was marked in Slack could not be read; it is no note", "channel", p.Item.Channel, "error", err)
-	if _, known := h.d.Who(p.User); !known || !h.shows(ctx, p.Item.Channel) {
+	name, known := h.d.Who(p.User)
+	if who := h.d.Person(name); !known || !h.shows(ctx, &who, p.Item.Channel) {
 		return ok("failed")
 	}
 	return h.told("failed", sender{user: p.User, channel: p.Item.Channel, at: h.cfg.Now()},
 		"Nothing was noted: "+slack.Escape(err.Error(), 400)+".")
 }
 
-// shows reports whether an incident that is not archived is shown in a channel.
-func (h *Handler) shows(ctx context.Context, channel string) bool {
-	live, err := h.d.Reader.List(ctx, tocsin.Filter{Limit: homeScan})
+// shows reports whether an incident that is not archived, and that somebody may
+// view, is shown in a channel.
+func (h *Handler) shows(ctx context.Context, who *tocsin.Principal, channel string) bool {
+	live, err := who.Reader(h.d.Reader).List(ctx, tocsin.Filter{Limit: homeScan})
 	return err == nil && slices.ContainsFunc(live, func(i *tocsin.Incident) bool {
 		return slices.ContainsFunc(i.Deliveries, func(d tocsin.Delivery) bool { return strings.HasPrefix(d.Ref, channel+"/") })
 	})

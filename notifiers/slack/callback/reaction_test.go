@@ -124,7 +124,7 @@ func TestAMarkedMessageOfTheIncidentsChannel(t *testing.T) {
 func TestWhoMayMark(t *testing.T) {
 	t.Parallel()
 	w, _ := newPinWorld(t, func(_ *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) {
-		d.May = func(name string, right tocsin.Right) bool { return name != "bo" || right == tocsin.RightView }
+		d.Person = boViews
 	})
 	w.open("k7f3q9")
 	m := w.message("k7f3q9")

@@ -61,7 +61,7 @@ func (h *Handler) remedied(ctx context.Context, p *interaction) answer {
 }
 
 func (h *Handler) answerRemedy(ctx context.Context, c *clicking, r *tocsin.Remediation, approve bool) answer {
-	_, err := h.d.Remedies.Answer(ctx, r.ID, c.who, approve)
+	_, err := h.d.Remedies.Answer(ctx, r.ID, c.who.Name, approve)
 	switch {
 	case err == nil:
 		return ok("done")

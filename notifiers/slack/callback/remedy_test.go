@@ -106,7 +106,7 @@ func TestARemedysPlanIsSaid(t *testing.T) {
 func TestARemedyIsRefused(t *testing.T) {
 	t.Parallel()
 	w, m := withRemedy(t, func(_ *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) {
-		d.May = func(name string, right tocsin.Right) bool { return name == "ana" || right == tocsin.RightView }
+		d.Person = boViews
 	})
 	w.click("k7f3q9", guest, slack.ActionApprove)
 	assert.Contains(t, w.told(guest), "does not know who you are")

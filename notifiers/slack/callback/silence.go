@@ -3,7 +3,6 @@ package callback
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -16,6 +15,11 @@ const (
 	// maxSilence is the longest silence that is made by a click.
 	maxSilence = 30 * 24 * time.Hour
 )
+
+// mayNotSilence is what those are told who may respond to the incident, and not to
+// everything.
+const mayNotSilence = "Nothing was done: a silence can hide other teams' alerts, so it takes the right to respond everywhere, which you have not. " +
+	"Snooze the incident instead, or ask somebody who has it."
 
 // silenceFor are the durations that can be chosen.
 var silenceFor = [][2]string{
@@ -57,6 +61,8 @@ func (h *Handler) askSilence(ctx context.Context, c *clicking) answer {
 	}
 	labels, err := h.group(ctx, c.inc)
 	switch {
+	case !c.who.May(tocsin.RightRespond):
+		return h.told("forbidden", c.sender, mayNotSilence)
 	case err != nil:
 		return h.notNow(c.sender)
 	case h.d.Silencer == nil:
@@ -84,6 +90,8 @@ func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer 
 	d, ok1 := duration(v.input(inputFor), maxSilence)
 	comment := strings.TrimSpace(v.input(inputText))
 	switch {
+	case !c.who.May(tocsin.RightRespond):
+		return h.told("forbidden", c.sender, mayNotSilence)
 	case !ok1:
 		return complain(inputFor, "Choose how long.")
 	case comment == "":
@@ -100,7 +108,7 @@ func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer 
 		return ok("ignored")
 	}
 	s, err := h.d.Silencer.PutSilence(ctx, tocsin.Silence{
-		Matchers: matchers(labels), StartsAt: now, EndsAt: now.Add(d), CreatedBy: c.who, Comment: comment,
+		Matchers: matchers(labels), StartsAt: now, EndsAt: now.Add(d), CreatedBy: c.who.Name, Comment: comment,
 	})
 	if err == nil {
 		return h.told("done", c.sender, "🔕 Silenced until "+slack.Time(s.EndsAt)+" as "+slack.Code(s.ID, 40)+
@@ -112,13 +120,4 @@ func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer 
 	}
 	h.log.once(now, "act").Warn("a silence that was asked for in Slack could not be made now; the person was told", "incident", c.inc.ID, "error", err)
 	return complain(inputText, "Not done: Tocsin cannot commit anything right now. Try again in a moment.")
-}
-
-func count(n int, word string) string { return fmt.Sprintf("%d %s", n, plural(n, word)) }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

@@ -190,7 +190,7 @@ func (h *Handler) tickOne(ctx context.Context, c *clicking, s numbered, key stri
 		status = tocsin.StepDone
 	}
 	err := h.d.Actions.Act(ctx, c.inc.ID, tocsin.Action{
-		Kind: tocsin.ActStep, ID: c.id + ":" + key, By: c.who, RunbookStep: s.id, Status: status, Via: "Slack",
+		Kind: tocsin.ActStep, ID: c.id + ":" + key, By: c.who.Name, RunbookStep: s.id, Status: status, Via: "Slack",
 	})
 	switch {
 	case err == nil:

@@ -261,7 +261,7 @@ func TestSeveralInOneClick(t *testing.T) {
 func TestWhoMayTick(t *testing.T) {
 	t.Parallel()
 	w := withSteps(t, 3, func(_ *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) {
-		d.May = func(name string, right tocsin.Right) bool { return name != "bo" || right == tocsin.RightView }
+		d.Person = boViews
 	})
 	w.click("k7f3q9", guest, slack.ActionSteps, "s01")
 	assert.Contains(t, w.told(guest), "slack: "+guest)

@@ -76,7 +76,7 @@ func TestAStepThatIsGoneMeanwhile(t *testing.T) {
 func TestWhoMayNotWorkOnSteps(t *testing.T) {
 	t.Parallel()
 	w := withSteps(t, 3, func(_ *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) {
-		d.May = func(name string, _ tocsin.Right) bool { return name != "bo" }
+		d.Person = boViews
 	})
 	w.click("k7f3q9", bo, slack.ActionStepMore)
 	assert.Contains(t, w.told(bo), "has no right")
