@@ -133,6 +133,9 @@ type Silence struct {
 	EndsAt    time.Time `json:"endsAt"`
 	CreatedBy string    `json:"createdBy"`
 	Comment   string    `json:"comment"`
+	// UpdatedAt is when it was made, changed or ended last; zero: it was before that was
+	// kept.
+	UpdatedAt time.Time `json:"updatedAt,omitzero"`
 }
 
 // Active reports whether the silence holds at now.

@@ -103,6 +103,8 @@ type Uncovered struct {
 	To       time.Time `json:"to"`
 	// Why says for each step, in order, why it reaches nobody.
 	Why []string `json:"why"`
+	// Schedules that the steps of the policy ask, each once: whose it is to see this.
+	Schedules []string `json:"-"`
 }
 
 // Share is what one person bears of the on-call duty in a span of time.

@@ -14,6 +14,8 @@ const (
 	RoleAdmin     Role = "admin"
 	// RoleIntake is for what sends alerts. It may do that, and nothing else.
 	RoleIntake Role = "intake"
+	// RoleNone may do nothing: what somebody may do then comes from their teams.
+	RoleNone Role = "none"
 )
 
 var roles = []Role{RoleViewer, RoleResponder, RoleManager, RoleAdmin}

@@ -116,6 +116,9 @@ type Filter struct {
 	// OpenedAt and its ID. Zero: from the newest.
 	OpenedBefore time.Time
 	BeforeID     string
+	// Only reports whether to list an incident; nil: all. It must be quick, and not
+	// call the store.
+	Only func(*Incident) bool
 }
 
 // Reader answers questions. What it returns is committed; it is shared: do not

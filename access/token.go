@@ -107,7 +107,7 @@ func (k *Keeper) Token(ctx context.Context, secret string) (tocsin.Token, error)
 	return found.Token, nil
 }
 
-// CreateToken makes a token with t's Name, Role, CreatedBy and ExpiresAt, and
+// CreateToken makes a token with t's Name, Role, Team, CreatedBy and ExpiresAt, and
 // returns it with its text, which is not to be had again. It returns
 // tocsin.Invalid for what t lacks.
 func (k *Keeper) CreateToken(ctx context.Context, t tocsin.Token) (made tocsin.Token, secret string, err error) {
@@ -127,7 +127,7 @@ func (k *Keeper) CreateToken(ctx context.Context, t tocsin.Token) (made tocsin.T
 			return fmt.Errorf("%w: there are %d tokens; revoke those that nobody uses (tocsin token list)", tocsin.ErrConflict, kept)
 		}
 		made = tocsin.Token{
-			ID: freeID(tx, kindToken, seed), Name: t.Name, Role: t.Role, CreatedBy: t.CreatedBy,
+			ID: freeID(tx, kindToken, seed), Name: t.Name, Role: t.Role, Team: t.Team, CreatedBy: t.CreatedBy,
 			CreatedAt: now, ExpiresAt: t.ExpiresAt.UTC(),
 		}
 		tx.Append(tocsin.Event{Kind: tocsin.EventAccess, At: now, Actor: t.CreatedBy, Text: fmt.Sprintf("made the token %s (%s), %s", made.ID, made.Name, made.Role), After: lifeOf(made)})
@@ -140,10 +140,14 @@ func (k *Keeper) CreateToken(ctx context.Context, t tocsin.Token) (made tocsin.T
 }
 
 func lifeOf(t tocsin.Token) string {
-	if t.ExpiresAt.IsZero() {
-		return fmt.Sprintf("%s, role %s, does not expire", t.Name, t.Role)
+	role := string(t.Role)
+	if t.Team != "" {
+		role += " in team " + t.Team
 	}
-	return fmt.Sprintf("%s, role %s, expires %s", t.Name, t.Role, t.ExpiresAt.Format(time.RFC3339))
+	if t.ExpiresAt.IsZero() {
+		return fmt.Sprintf("%s, role %s, does not expire", t.Name, role)
+	}
+	return fmt.Sprintf("%s, role %s, expires %s", t.Name, role, t.ExpiresAt.Format(time.RFC3339))
 }
 
 func checkToken(t tocsin.Token, now time.Time) error {
@@ -152,6 +156,8 @@ func checkToken(t tocsin.Token, now time.Time) error {
 		return tocsin.Invalid("name", "missing; it is the actor on timelines")
 	case t.Role != tocsin.RoleIntake && !slices.Contains(tocsin.Roles(), t.Role):
 		return tocsin.Invalid("role", "%q; want viewer, responder, manager, admin or intake", t.Role)
+	case t.Team != "" && !slices.Contains([]tocsin.Role{tocsin.RoleViewer, tocsin.RoleResponder, tocsin.RoleManager}, t.Role):
+		return tocsin.Invalid("role", "%q; within a team want viewer, responder or manager", t.Role)
 	case t.Expired(now):
 		return tocsin.Invalid("expiresAt", "want a time in the future")
 	}

@@ -12,11 +12,7 @@ import (
 // Tokens lists what is known of the tokens that Tocsin has made. It wants the
 // right to admin, as the others here do.
 func (c *Client) Tokens(ctx context.Context) ([]tocsin.Token, error) {
-	var answer struct {
-		Tokens []tocsin.Token `json:"tokens"`
-	}
-	err := c.Get(ctx, "/api/v1/tokens", &answer)
-	return answer.Tokens, err
+	return all[tocsin.Token](ctx, c, "/api/v1/tokens", "tokens", nil)
 }
 
 // NewToken is a token that was just made. Secret is what its bearer presents; it is
@@ -26,13 +22,15 @@ type NewToken struct {
 	Secret string       `json:"secret"`
 }
 
-// CreateToken makes a token. A zero expiry is none.
-func (c *Client) CreateToken(ctx context.Context, name string, role tocsin.Role, expires time.Time) (made NewToken, err error) {
+// CreateToken makes a token with t's Name, Role, Team and ExpiresAt. A zero expiry is
+// none.
+func (c *Client) CreateToken(ctx context.Context, t tocsin.Token) (made NewToken, err error) {
 	in := struct {
 		Name      string      `json:"name"`
 		Role      tocsin.Role `json:"role"`
+		Team      string      `json:"team,omitempty"`
 		ExpiresAt time.Time   `json:"expiresAt,omitzero"`
-	}{name, role, expires}
+	}{t.Name, t.Role, t.Team, t.ExpiresAt}
 	err = c.Do(ctx, http.MethodPost, "/api/v1/tokens", in, &made)
 	return made, err
 }

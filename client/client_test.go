@@ -237,3 +237,22 @@ func TestAnAnswerThatIsNoJSON(t *testing.T) {
 	require.Error(t, err)
 	assert.NotErrorIs(t, err, client.ErrUnreached)
 }
+
+// A list that is told in parts comes whole.
+func TestListsAreWhole(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RequestURI())
+		if r.URL.Query().Get("after") == "" {
+			fmt.Fprint(w, `{"remediations":[{"id":"r2"}],"next":"a b"}`)
+			return
+		}
+		fmt.Fprint(w, `{"remediations":[{"id":"r1"}]}`)
+	})
+	list, err := client.New(s.URL, client.Options{}).Remediations(t.Context(), "k7f3q9")
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	assert.Equal(t, []string{"/api/v1/remediations?incident=k7f3q9", "/api/v1/remediations?after=a+b&incident=k7f3q9"}, asked)
+	assert.Equal(t, "r1", list[1].ID)
+}

@@ -73,11 +73,7 @@ func (c *Client) Fairness(ctx context.Context, from, to time.Time) (v Fairness, 
 
 // Overrides returns all overrides, swaps and time off that are kept.
 func (c *Client) Overrides(ctx context.Context) ([]tocsin.Override, error) {
-	var answer struct {
-		Overrides []tocsin.Override `json:"overrides"`
-	}
-	err := c.Get(ctx, "/api/v1/overrides", &answer)
-	return answer.Overrides, err
+	return all[tocsin.Override](ctx, c, "/api/v1/overrides", "overrides", nil)
 }
 
 // PutOverride makes an override, a swap or time off. The same one twice is one, so

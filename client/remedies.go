@@ -11,11 +11,11 @@ import (
 // Remediations returns the runs, the newest first; of one incident, where it is
 // not empty.
 func (c *Client) Remediations(ctx context.Context, incident string) ([]tocsin.Remediation, error) {
-	var list struct {
-		Remediations []tocsin.Remediation `json:"remediations"`
+	q := url.Values{}
+	if incident != "" {
+		q.Set("incident", incident)
 	}
-	err := c.Get(ctx, "/api/v1/remediations?incident="+url.QueryEscape(incident), &list)
-	return list.Remediations, err
+	return all[tocsin.Remediation](ctx, c, "/api/v1/remediations", "remediations", q)
 }
 
 // Run is one run of a remedy, with what is kept of its output.

@@ -16,11 +16,7 @@ type Silence struct {
 
 // Silences returns all that are kept, expired ones too.
 func (c *Client) Silences(ctx context.Context) ([]Silence, error) {
-	var list struct {
-		Silences []Silence `json:"silences"`
-	}
-	err := c.Get(ctx, "/api/v1/silences", &list)
-	return list.Silences, err
+	return all[Silence](ctx, c, "/api/v1/silences", "silences", nil)
 }
 
 // PutSilence makes a silence, or changes the one that has its ID.

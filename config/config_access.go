@@ -72,6 +72,9 @@ type GroupRole struct {
 	Group string `yaml:"group" example:"sre" jsonschema:"required"`
 	// What its members may do.
 	Role tocsin.Role `yaml:"role" example:"manager" jsonschema:"required,enum=viewer,enum=responder,enum=manager,enum=admin"`
+	// The team for whose incidents and schedules alone the role is. Empty: for
+	// everything.
+	Team string `yaml:"team" example:"platform"`
 }
 
 // ServerTLS names the files for HTTPS. They are read again when they change.

@@ -44,6 +44,9 @@ type Schedule struct {
 	Handoff Handoff `yaml:"handoff"`
 	// Tell people of the start and the end of their shifts, and of changes.
 	NotifyShifts bool `yaml:"notify_shifts" default:"true" example:"false"`
+	// The team whose schedule it is. Whoever has no role but in other teams does
+	// not see it.
+	Team string `yaml:"team" example:"platform"`
 	// Pos is where the schedule stands: "tocsin.yml:12".
 	Pos string `yaml:"-" json:"-"`
 }

@@ -29,10 +29,11 @@ type User struct {
 	// What the OpenID Connect provider, or the proxy, calls the person, where that is
 	// neither the name nor the e-mail address.
 	Login string `yaml:"login" example:"ana.garcia"`
-	// What the person may do, wherever they ask: viewer (look), responder (also answer, page,
-	// silence, work through runbooks), manager (also change other people's
-	// shifts), admin.
-	Role string `yaml:"role" default:"responder" example:"manager" jsonschema:"enum=viewer,enum=responder,enum=manager,enum=admin"`
+	// What the person may do, wherever they ask and whatever it concerns: viewer (look),
+	// responder (also answer, page, silence, work through runbooks), manager (also
+	// change other people's shifts), admin; or none: what their teams may, with what
+	// is the teams', and to answer what calls them.
+	Role string `yaml:"role" default:"responder" example:"manager" jsonschema:"enum=viewer,enum=responder,enum=manager,enum=admin,enum=none"`
 	// How to reach the person at high urgency, in order. Each is tried until
 	// somebody answers.
 	Contacts []Contact `yaml:"contacts" defaultdoc:"every way that is given, at once: slack, pagerduty, email (where smtp is set)"`
@@ -55,12 +56,16 @@ type Contact struct {
 	After Duration `yaml:"after" default:"0s" example:"2m"`
 }
 
-// Team is a named group of people. Whoever calls a team calls all of them.
+// Team is a named group of people. Whoever calls a team calls all of them; and
+// receivers and schedules may be a team's.
 type Team struct {
 	// The name that policies use.
 	Name string `yaml:"name" example:"platform" jsonschema:"required"`
 	// Who is on the team.
 	Users []string `yaml:"users" example:"[ana, bo]" jsonschema:"required"`
+	// What they may do with incidents that a receiver of the team is told of, and
+	// on schedules of the team, besides what they may do anyway.
+	Role string `yaml:"role" default:"responder" example:"manager" jsonschema:"enum=viewer,enum=responder,enum=manager"`
 	// Pos is where the team stands: "tocsin.yml:12".
 	Pos string `yaml:"-" json:"-"`
 }

@@ -117,6 +117,9 @@ type Receiver struct {
 	// The policy by which people are called. What is in the *_configs is told at
 	// once all the same.
 	EscalationPolicy string `yaml:"escalation_policy" example:"platform"`
+	// The team whose incidents those are that the receiver is told of. Whoever has
+	// no role but in other teams does not see them.
+	Team string `yaml:"team" example:"platform"`
 	// Pos is where the receiver stands: "tocsin.yml:12".
 	Pos string `yaml:"-" json:"-"`
 }

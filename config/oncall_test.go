@@ -67,7 +67,7 @@ func TestFullOnCall(t *testing.T) {
 	assert.Equal(t, "testdata/good/shifts.ics", s.Layers[5].CalendarFile)
 	assert.Equal(t, "testdata/good/holidays.ics", s.Holidays.CalendarFile)
 	assert.Equal(t, []config.Date{{Year: 2026, Month: 12, Day: 25}, {Year: 2027, Month: 1, Day: 1}}, s.Holidays.Dates)
-	assert.Equal(t, "full.yml:202", s.Pos)
+	assert.Equal(t, "full.yml:204", s.Pos)
 
 	p := cfg.EscalationPolicies[0]
 	assert.Equal(t, []tocsin.Severity{tocsin.Critical}, p.Steps[2].When.Severities)
@@ -197,7 +197,7 @@ receivers:
 		"7:77: pagerduty_routing_key does not look like one",
 		`7:77: pagerduty_routing_key: "ana" has the same`,
 		`8:12: user "spare" is on no schedule, team or escalation policy`,
-		`9:16: team "leads" is called by no escalation policy`,
+		`9:16: team "leads" is called by no escalation policy and has no receiver or schedule`,
 		"12:26: otherwise means nothing without acknowledge_within",
 		"14:92: length: a turn of 60 weeks is longer than a year",
 		`15:9: layer "below" covers only while people of layer "top" are away`,
@@ -216,6 +216,25 @@ receivers:
 	for i, w := range want {
 		assert.Contains(t, warnings[i].String(), w)
 	}
+}
+
+// TestTeamsThatOwn are used, and people who may do nothing are told of.
+func TestTeamsThatOwn(t *testing.T) {
+	t.Parallel()
+	cfg, warnings := parse(t, `slack: {bot_token: xoxb-1}
+users:
+  - {name: ana, slack: U0ANA, role: none}
+  - {name: bo, slack: U0BO, role: none}
+teams: [{name: db, users: [ana]}, {name: web, users: [ana], role: viewer}]
+schedules: [{name: primary, team: web, layers: [{name: a, users: [bo], rotation: {unit: weeks, start: 2026-01-05}}]}]
+escalation_policies: [{name: p, steps: [{notify: [{schedule: primary}]}], last_resort: [{user: ana}]}]
+route: {receiver: hook}
+receivers: [{name: hook, team: db, escalation_policy: p, slack_configs: [{channel: "#a"}]}]
+`)
+	require.Len(t, warnings, 1, warnings.String())
+	assert.Contains(t, warnings[0].Text, `user "bo" has the role none and is on no team`)
+	assert.Equal(t, "responder", cfg.Teams[0].Role)
+	assert.Equal(t, []string{"db", "web"}, []string{cfg.Receivers[0].Team, cfg.Schedules[0].Team})
 }
 
 func TestPeopleOfCalendarsAreUsed(t *testing.T) {

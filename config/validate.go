@@ -79,6 +79,7 @@ func validate(rep *report, cfg *Config) {
 	c.allSchedules()
 	c.allPolicies()
 	c.receiversPolicies()
+	c.belongings()
 	c.needed()
 	c.routes()
 	c.inhibitRules()

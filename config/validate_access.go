@@ -19,15 +19,20 @@ func (c *checker) auth() {
 	c.oidc(a.OIDC)
 	c.proxy(a.Proxy)
 	c.twice(a.AllowedGroups, "allowed_groups")
-	groups := map[string]bool{}
+	groups := map[[2]string]bool{}
 	for i := range a.GroupRoles {
 		g := &a.GroupRoles[i]
 		c.present(at(&g.Group, g), "group", g.Group)
-		if groups[g.Group] {
+		key := [2]string{g.Group, g.Team}
+		if groups[key] {
 			c.fail(at(&g.Group, g), "group_roles: %s is given twice; keep one", quote(g.Group))
 		}
-		groups[g.Group] = true
-		c.role(at(&g.Role, g), g.Role)
+		groups[key] = true
+		if g.Team == "" {
+			c.role(at(&g.Role, g), g.Role)
+		} else {
+			c.teamRole(at(&g.Role, g), string(g.Role))
+		}
 	}
 	if a.DefaultRole != "" {
 		c.role(at(&a.DefaultRole), a.DefaultRole)
@@ -56,6 +61,37 @@ func (c *checker) byOthers() bool {
 
 func (c *checker) role(fields []any, role tocsin.Role) {
 	c.oneOf(fields, "role", string(role), "viewer", "responder", "manager", "admin")
+}
+
+// teamRole refuses what there is for everything alone: an administrator of a part.
+func (c *checker) teamRole(fields []any, role string) {
+	c.oneOf(fields, "role", role, "viewer", "responder", "manager")
+}
+
+// belongings checks whose things are: every team that is named is there.
+func (c *checker) belongings() {
+	mine := func(team *string) {
+		if *team != "" {
+			c.usedTeams[*team] = true
+			refer(c, team, "team", c.teams, &c.cfg.Teams, "teams")
+		}
+	}
+	for i := range c.cfg.Receivers {
+		mine(&c.cfg.Receivers[i].Team)
+	}
+	for i := range c.cfg.Schedules {
+		mine(&c.cfg.Schedules[i].Team)
+	}
+	for i := range c.cfg.Users {
+		u := &c.cfg.Users[i]
+		in := func(t Team) bool { return slices.Contains(t.Users, u.Name) }
+		if u.Role == string(tocsin.RoleNone) && !slices.ContainsFunc(c.cfg.Teams, in) && len(c.cfg.Auth.GroupRoles) == 0 {
+			c.warn(at(&u.Role), "user %s has the role none and is on no team: they may answer what calls them, and nothing else", quote(u.Name))
+		}
+	}
+	for i := range c.cfg.Auth.GroupRoles {
+		mine(&c.cfg.Auth.GroupRoles[i].Team)
+	}
 }
 
 func (c *checker) oidc(o *OIDC) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tocsin-oncall/tocsin"
 )
 
 var (
@@ -43,6 +45,7 @@ func (c *checker) people() {
 		}
 		c.userNames(t.Users)
 		c.twice(t.Users, "users")
+		c.teamRole(at(&t.Role), t.Role)
 	}
 }
 
@@ -95,7 +98,7 @@ func (c *checker) user(u *User) {
 		}
 	}
 	if u.Role != "" {
-		c.oneOf(at(&u.Role), "role", u.Role, "viewer", "responder", "manager", "admin")
+		c.oneOf(at(&u.Role), "role", u.Role, "viewer", "responder", "manager", "admin", string(tocsin.RoleNone))
 	}
 	c.contacts(u, u.Contacts)
 	if c.given(&u.LowUrgencyContacts) {

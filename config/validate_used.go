@@ -29,7 +29,7 @@ func (c *checker) unused() {
 	}
 	for name, t := range c.teams {
 		if !c.usedTeams[name] {
-			c.warn(at(&t.Name, t), "team %s is called by no escalation policy; use it, or remove it", quote(name))
+			c.warn(at(&t.Name, t), "team %s is called by no escalation policy and has no receiver or schedule; use it, or remove it", quote(name))
 		}
 	}
 	for name, s := range c.schedules {

@@ -29,40 +29,41 @@ type Case struct {
 	Timeline []tocsin.Event
 }
 
-// Of counts the cases that were opened in [from, to). zone returns where a person
-// lives; nil: in UTC.
-func Of(cases []Case, from, to time.Time, zone func(user string) *time.Location) tocsin.Insights {
-	r := tocsin.Insights{From: from, To: to}
-	var acks, ends spread
-	pages, nights, rules := tallies{}, tallies{}, tallies{}
-	idle, brief := tocsin.Tally{Incidents: []string{}}, tocsin.Tally{Incidents: []string{}}
-	for n := range cases {
-		c := &cases[n]
-		inc := c.Incident
-		if inc.Kind == tocsin.KindNotice || inc.OpenedAt.Before(from) || !inc.OpenedAt.Before(to) {
-			continue
-		}
-		r.Incidents++
-		if at := c.acknowledged(); !at.IsZero() {
-			acks.add(inc.ID, at.Sub(inc.OpenedAt))
-		}
-		if !inc.Open() {
-			ends.add(inc.ID, inc.ResolvedAt.Sub(inc.OpenedAt))
-		}
-		rules.add(c.Rule, inc.ID)
-		c.calls(zone, pages, nights)
-		if c.idle() {
-			count(&idle, inc.ID)
-		}
-		if c.brief() {
-			count(&brief, inc.ID)
-		}
+// Page is one call of a person: what made them look up.
+type Page struct {
+	User string
+	At   time.Time
+}
+
+// Seen is what counts of a case. It is small, and to be kept.
+type Seen struct {
+	ID, Rule string
+	OpenedAt time.Time
+	// Notice is true for what is no incident, and is not counted.
+	Notice bool
+	// Acknowledged is when somebody first took it, and Ended when it ended; zero:
+	// that has not happened.
+	Acknowledged, Ended time.Time
+	// Idle: it was taken, and ended without a trace of work. Brief: it went away before
+	// anybody could have done anything.
+	Idle, Brief bool
+	// Pages, in the order in which they came.
+	Pages []Page
+}
+
+// Look says what counts of a case.
+func Look(c *Case) Seen {
+	i := c.Incident
+	s := Seen{ID: i.ID, Rule: c.Rule, OpenedAt: i.OpenedAt, Notice: i.Kind == tocsin.KindNotice, Acknowledged: c.acknowledged(), Pages: c.pages()}
+	if i.Open() {
+		return s
 	}
-	delete(rules, "")
-	r.Acknowledge, r.Resolve = acks.spread(), ends.spread()
-	r.Pages, r.Nights, r.Rules = pages.list(), nights.list(), rules.list()
-	r.Idle, r.Brief = idle, brief
-	return r
+	s.Ended = i.ResolvedAt
+	s.Idle = !s.Acknowledged.IsZero() && !slices.ContainsFunc(c.Timeline, func(e tocsin.Event) bool {
+		return e.Kind == tocsin.EventNote || e.Kind == tocsin.EventStep || e.Kind == tocsin.EventRemediation
+	})
+	s.Brief = s.Acknowledged.IsZero() && i.ResolvedBy == "" && i.ResolvedAt.Sub(i.OpenedAt) < Brief
+	return s
 }
 
 // acknowledged is when somebody first took the incident.
@@ -75,41 +76,82 @@ func (c *Case) acknowledged() time.Time {
 	return c.Incident.AcknowledgedAt
 }
 
-// idle reports whether it was taken, and ended without a trace of work.
-func (c *Case) idle() bool {
-	return !c.Incident.Open() && !c.acknowledged().IsZero() && !slices.ContainsFunc(c.Timeline, func(e tocsin.Event) bool {
-		return e.Kind == tocsin.EventNote || e.Kind == tocsin.EventStep || e.Kind == tocsin.EventRemediation
-	})
-}
-
-// brief reports whether it went away before anybody could have done anything.
-func (c *Case) brief() bool {
-	i := c.Incident
-	return !i.Open() && i.ResolvedBy == "" && c.acknowledged().IsZero() && i.ResolvedAt.Sub(i.OpenedAt) < Brief
-}
-
-// calls counts each call of a person once, whatever its target.
-func (c *Case) calls(zone func(string) *time.Location, pages, nights tallies) {
+// pages counts each call of a person once, in however many ways they are told of
+// it. Another call is one in a way that was used already, or one after somebody had
+// taken the incident, or it had come back.
+func (c *Case) pages() (list []Page) {
+	used := map[string]map[string]bool{}
 	for n := range c.Timeline {
 		e := &c.Timeline[n]
-		if e.Kind != tocsin.EventCalled {
+		switch e.Kind {
+		case tocsin.EventAcknowledged, tocsin.EventReturned, tocsin.EventReopened:
+			clear(used)
+			continue
+		case tocsin.EventCalled:
+		default:
 			continue
 		}
 		d := c.Incident.Delivery(e.Target)
 		if d == nil || d.User == "" || strings.HasPrefix(e.Text, "a copy for ") {
 			continue
 		}
-		pages.add(d.User, c.Incident.ID)
-		at := e.At.UTC()
-		if zone != nil {
-			if where := zone(d.User); where != nil {
-				at = at.In(where)
+		if used[d.User] == nil || used[d.User][e.Target] {
+			used[d.User] = map[string]bool{}
+			list = append(list, Page{d.User, e.At})
+		}
+		used[d.User][e.Target] = true
+	}
+	return list
+}
+
+// Of counts what was opened in [from, to). zone returns where a person lives; nil:
+// in UTC.
+func Of(all []Seen, from, to time.Time, zone func(user string) *time.Location) tocsin.Insights {
+	r := tocsin.Insights{From: from, To: to}
+	var acks, ends spread
+	pages, nights, rules := tallies{}, tallies{}, tallies{}
+	idle, brief := tocsin.Tally{Incidents: []string{}}, tocsin.Tally{Incidents: []string{}}
+	for n := range all {
+		s := &all[n]
+		if s.Notice || s.OpenedAt.Before(from) || !s.OpenedAt.Before(to) {
+			continue
+		}
+		r.Incidents++
+		if !s.Acknowledged.IsZero() {
+			acks.add(s.ID, s.Acknowledged.Sub(s.OpenedAt))
+		}
+		if !s.Ended.IsZero() {
+			ends.add(s.ID, s.Ended.Sub(s.OpenedAt))
+		}
+		rules.add(s.Rule, s.ID)
+		for _, p := range s.Pages {
+			pages.add(p.User, s.ID)
+			if p.atNight(zone) {
+				nights.add(p.User, s.ID)
 			}
 		}
-		if at.Hour() >= nightFrom || at.Hour() < nightTo {
-			nights.add(d.User, c.Incident.ID)
+		if s.Idle {
+			count(&idle, s.ID)
+		}
+		if s.Brief {
+			count(&brief, s.ID)
 		}
 	}
+	delete(rules, "")
+	r.Acknowledge, r.Resolve = acks.spread(), ends.spread()
+	r.Pages, r.Nights, r.Rules = pages.list(), nights.list(), rules.list()
+	r.Idle, r.Brief = idle, brief
+	return r
+}
+
+func (p *Page) atNight(zone func(string) *time.Location) bool {
+	at := p.At.UTC()
+	if zone != nil {
+		if where := zone(p.User); where != nil {
+			at = at.In(where)
+		}
+	}
+	return at.Hour() >= nightFrom || at.Hour() < nightTo
 }
 
 // count counts an incident, which comes once.

@@ -146,6 +146,7 @@ func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silen
 		return s, err
 	}
 	isNew := s.ID == ""
+	s.UpdatedAt = now
 	err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		for n := 0; isNew; n++ {
 			s.ID = seed.ID(n)
@@ -189,7 +190,7 @@ func (r *Router) ExpireSilence(ctx context.Context, id, by string) error {
 				continue
 			}
 			if was := s; now.Before(s.EndsAt) {
-				s.EndsAt = now
+				s.EndsAt, s.UpdatedAt = now, now
 				s.Comment += " (ended early by " + by + ")"
 				tx.Append(silenced(&was, &s, by, "ended", now))
 				tx.PutSilence(s)

@@ -68,6 +68,8 @@ func (k *keeper) Sessions(context.Context) (list []tocsin.Session, err error) {
 }
 
 func (k *keeper) Session(_ context.Context, secret string) (tocsin.Session, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	s, ok := k.sessions[secret]
 	if !ok && k.err == nil {
 		return s, tocsin.ErrNotFound
@@ -126,19 +128,19 @@ func (p *provider) Finish(_ context.Context, query url.Values, nonce, verifier s
 }
 
 // who gives the role that the name is, and knows ana.
-func who(id tocsin.Identity) (string, tocsin.Role, error) {
+func who(id tocsin.Identity) (tocsin.Principal, error) {
 	switch id.Name {
 	case "ana@example.com":
-		return "ana", tocsin.RoleResponder, nil
+		return tocsin.Principal{Name: "ana", Role: tocsin.RoleResponder}, nil
 	case "viewer", "responder", "manager", "admin":
-		return id.Name, tocsin.Role(id.Name), nil
+		return tocsin.Principal{Name: id.Name, Role: tocsin.Role(id.Name)}, nil
 	}
 	for _, g := range id.Groups {
 		if g == "sre" {
-			return id.Name, tocsin.RoleManager, nil
+			return tocsin.Principal{Name: id.Name, Role: tocsin.RoleManager}, nil
 		}
 	}
-	return "", "", errors.New("nobody has given this log-in a role here")
+	return tocsin.Principal{}, errors.New("nobody has given this log-in a role here")
 }
 
 // guarded is a world with tokens of each role, named like it.
@@ -297,7 +299,7 @@ func TestRequestsOfOne(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	w, _, _ := guarded(t, server.Config{ExternalURL: "https://tocsin.example.com"})
-	for _, path := range []string{"/-/healthy", "/api/v1/me", "/api/v1/openapi.json", "/nothing", "/metrics", "/login"} {
+	for _, path := range []string{"/-/healthy", "/api/v1/me", "/api/v1/openapi.yaml", "/nothing", "/metrics", "/login"} {
 		h := w.ask("GET", path, "").Header()
 		assert.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
 		assert.Equal(t, "same-origin", h.Get("Referrer-Policy"), path)

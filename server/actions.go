@@ -53,6 +53,9 @@ func (s *Server) act(kind tocsin.ActionKind) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		id := param(c, "id")
+		if err := s.mayMerge(ctx, who, &a); err != nil {
+			return err
+		}
 		if hold := unchanged(c); hold != nil {
 			a.If = func(inc *tocsin.Incident) error { return hold(incidentTag(inc)) }
 		}

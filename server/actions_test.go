@@ -145,7 +145,7 @@ func TestActionsHappenOnce(t *testing.T) {
 	for range 3 {
 		assert.Equal(t, 200, w.ask("POST", acts+"note", `{"text":"hello"}`, "Idempotency-Key", "key-1").Code)
 	}
-	assert.Equal(t, 200, w.ask("POST", acts+"note", `{"text":"hello","id":"key-2"}`, "Idempotency-Key", "key-1").Code)
+	assert.Equal(t, 200, w.ask("POST", acts+"note", `{"text":"hello","id":"key-2"}`, "Idempotency-Key", "key-3").Code)
 	require.Len(t, w.router.acted, 2)
 	assert.Equal(t, "key-1", w.router.acted[0].ID)
 	assert.Equal(t, "key-2", w.router.acted[1].ID, "the body's own goes first")

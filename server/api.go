@@ -152,7 +152,7 @@ func (s *Server) listIncidents(c echo.Context, _ *tocsin.Principal) error {
 	if f.OpenedBefore, f.BeforeID, err = parseCursor(c.QueryParam("after")); err != nil {
 		return err
 	}
-	list, next, err := s.list(c.Request().Context(), f, ms)
+	list, next, err := s.list(c.Request().Context(), s.reader(c), f, ms)
 	if err != nil {
 		return err
 	}
@@ -191,19 +191,19 @@ type window struct {
 }
 
 func (s *Server) detail(c echo.Context, id string, w window) (detail, error) {
-	ctx := c.Request().Context()
-	inc, err := s.deps.Reader.Get(ctx, id)
+	ctx, r := c.Request().Context(), s.reader(c)
+	inc, err := r.Get(ctx, id)
 	if err != nil {
 		return detail{}, err
 	}
 	d := detail{Incident: inc}
-	if d.Alerts, err = s.deps.Reader.AlertsOf(ctx, id, w.alerts); err != nil {
+	if d.Alerts, err = r.AlertsOf(ctx, id, w.alerts); err != nil {
 		return detail{}, err
 	}
-	if d.Timeline, err = s.deps.Reader.Timeline(ctx, id, w.after, w.events); err != nil {
+	if d.Timeline, err = r.Timeline(ctx, id, w.after, w.events); err != nil {
 		return detail{}, err
 	}
-	d.Alerts, d.Timeline = orEmpty(d.Alerts), orEmpty(d.Timeline)
+	d.Alerts, d.Timeline = orEmpty(d.Alerts), orEmpty(shownTo(whoOf(c), d.Timeline))
 	if d.Runbook, d.Progress, err = s.progress(ctx, inc); err != nil {
 		return detail{}, err
 	}

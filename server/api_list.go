@@ -47,18 +47,18 @@ func matchersOf(c echo.Context) ([]*matcher, error) {
 // list returns a page of incidents, and what the next one follows; "" at the end.
 // A filter is looked for until the page is full or the time is up: a page may have
 // less than it could.
-func (s *Server) list(ctx context.Context, f tocsin.Filter, ms []*matcher) (found []*tocsin.Incident, next string, err error) {
+func (s *Server) list(ctx context.Context, r tocsin.Reader, f tocsin.Filter, ms []*matcher) (found []*tocsin.Incident, next string, err error) {
 	limit, end := f.Limit, time.Now().Add(searchTime)
 	if len(ms) > 0 {
 		f.Limit = maxList
 	}
 	for {
-		page, err := s.deps.Reader.List(ctx, f)
+		page, err := r.List(ctx, f)
 		if err != nil {
 			return nil, "", err
 		}
 		for n, i := range page {
-			sets, err := s.labelsOf(ctx, i, ms)
+			sets, err := s.labelsOf(ctx, r, i, ms)
 			if err != nil {
 				return nil, "", err
 			}
@@ -79,9 +79,9 @@ func (s *Server) list(ctx context.Context, f tocsin.Filter, ms []*matcher) (foun
 
 // labelsOf returns the labels that matchers are held against; none where there are
 // no matchers.
-func (s *Server) labelsOf(ctx context.Context, i *tocsin.Incident, ms []*matcher) ([]tocsin.Labels, error) {
+func (s *Server) labelsOf(ctx context.Context, r tocsin.Reader, i *tocsin.Incident, ms []*matcher) ([]tocsin.Labels, error) {
 	if len(ms) == 0 {
 		return nil, nil
 	}
-	return s.found.of(ctx, s.deps.Reader, i)
+	return s.found.of(ctx, r, i)
 }

@@ -144,7 +144,7 @@ func TestAPITokens(t *testing.T) {
 	require.Equal(t, 200, rec.Code)
 	assert.Equal(t, []string{"acknowledge k7f3q9 by ben"}, w.router.did, "the token says who acts")
 	assert.Equal(t, 401, w.ask("POST", "/-/reload", "").Code)
-	assert.Equal(t, 200, w.ask("GET", "/api/v1/openapi.json", "", far...).Code)
+	assert.Equal(t, 200, w.ask("GET", "/api/v1/openapi.yaml", "", far...).Code)
 	assert.NotContains(t, w.log.String(), "ana-secret")
 }
 

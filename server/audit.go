@@ -61,6 +61,8 @@ type auditQuery struct {
 	limit int
 	// last: the newest, instead of the oldest after one.
 	last bool
+	// people: what people did alone, not what Tocsin did by itself.
+	people bool
 }
 
 func readAuditQuery(c echo.Context, now time.Time) (q auditQuery, err error) {
@@ -168,21 +170,35 @@ func (s *Server) auditAfter(ctx context.Context, q auditQuery) (found []tocsin.A
 // auditLast returns the newest records that are selected, oldest first. next is
 // always 0: what comes next has not happened yet.
 func (s *Server) auditLast(ctx context.Context, q auditQuery) (found []tocsin.AuditRecord, next uint64, err error) {
-	to := s.deps.Audit.LastSeq()
-	for scanned := uint64(0); to > q.after && len(found) < q.limit && scanned < auditScan; scanned += auditPage {
+	found, _, err = s.auditBefore(ctx, q, s.deps.Audit.LastSeq()+1)
+	slices.Reverse(found)
+	return found, 0, err
+}
+
+// auditBefore returns the records before an event that are selected, the newest
+// first. older is the event before which to go on; 0: that is all.
+func (s *Server) auditBefore(ctx context.Context, q auditQuery, before uint64) (found []tocsin.AuditRecord, older uint64, err error) {
+	to := min(max(before, 1)-1, s.deps.Audit.LastSeq())
+	for scanned := uint64(0); to > q.after; scanned += auditPage {
+		if scanned >= auditScan {
+			return found, to + 1, nil
+		}
 		from := max(q.after, to-min(to, auditPage))
 		records, err := s.deps.Audit.Audit(ctx, from, auditPage)
 		if err != nil {
 			return nil, 0, err
 		}
 		for _, r := range slices.Backward(records) {
-			if r.Seq <= to && q.selects(&r) && len(found) < q.limit {
-				found = append(found, r)
+			if r.Seq > to || !q.selects(&r) {
+				continue
 			}
+			if len(found) == q.limit {
+				return found, found[q.limit-1].Seq, nil
+			}
+			found = append(found, r)
 		}
 		to = from
 	}
-	slices.Reverse(found)
 	return found, 0, nil
 }
 
@@ -192,11 +208,11 @@ func (q *auditQuery) selects(r *tocsin.AuditRecord) bool {
 	if r.IsMark() {
 		return false
 	}
-	if q.IsZero() {
+	if q.IsZero() && !q.people {
 		return true
 	}
 	e, err := r.Event()
-	return err != nil || q.Selects(&e)
+	return err != nil || q.Selects(&e) && (e.Actor != "" || !q.people)
 }
 
 // streamAudit answers with one record a line, byte for byte as they are hashed,
@@ -272,16 +288,30 @@ func (s *Server) verifyAudit(c echo.Context, _ *tocsin.Principal) error {
 			return invalid("head", "%v", err)
 		}
 	}
+	report, err := s.verify(c, sought)
+	if err != nil {
+		return err
+	}
+	return s.json(c, report)
+}
+
+// verified is what verifying the audit log found, and when.
+type verified struct {
+	tocsin.AuditReport
+	On time.Time
+}
+
+// verify verifies the audit log, one at a time, and remembers what was found.
+func (s *Server) verify(c echo.Context, sought tocsin.AuditHash) (report tocsin.AuditReport, err error) {
 	if !s.verifying.TryLock() {
-		return unavailable(nil, "the audit log is being verified already; try again")
+		return report, unavailable(nil, "the audit log is being verified already; try again")
 	}
 	defer s.verifying.Unlock()
 	_ = http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(verifyTime)) // not every ResponseWriter can
 	ctx, cancel := context.WithTimeout(c.Request().Context(), verifyTime)
 	defer cancel()
-	report, err := s.deps.Audit.VerifyAudit(ctx, sought)
-	if err != nil {
-		return err
+	if report, err = s.deps.Audit.VerifyAudit(ctx, sought); err == nil && sought == (tocsin.AuditHash{}) {
+		s.verified.Store(&verified{report, s.deps.Now()})
 	}
-	return s.json(c, report)
+	return report, err
 }

@@ -15,8 +15,8 @@ type Tokens interface {
 	// Token returns the one whose text secret is. It returns tocsin.ErrNotFound
 	// for one that is unknown, revoked or expired.
 	Token(ctx context.Context, secret string) (tocsin.Token, error)
-	// CreateToken makes one with t's Name, Role, CreatedBy and ExpiresAt, and
-	// returns it with its text, which is not to be had again.
+	// CreateToken makes one with t's Name, Role, Team, CreatedBy and ExpiresAt,
+	// and returns it with its text, which is not to be had again.
 	CreateToken(ctx context.Context, t tocsin.Token) (made tocsin.Token, secret string, err error)
 	// RevokeToken ends one, or returns tocsin.ErrNotFound.
 	RevokeToken(ctx context.Context, id, by string) error

@@ -14,10 +14,12 @@ import (
 // Name is "" where nobody said so.
 type personal func(c echo.Context, who *tocsin.Principal) error
 
-// viewer is for routes that show something.
+// viewer is for routes that show something, whatever it concerns. Like those below
+// it lets in nobody whose roles are in teams alone: a route that is not marked with
+// one of those of auth_teams.go is closed to them.
 func (s *Server) viewer(h personal) echo.HandlerFunc { return s.may(tocsin.RightView, h) }
 
-// responder is for routes that act on incidents, silences and one's own shifts.
+// responder is for routes that act, whatever it concerns.
 func (s *Server) responder(h personal) echo.HandlerFunc { return s.may(tocsin.RightRespond, h) }
 
 // manager is for routes that change what holds for others.
@@ -26,16 +28,20 @@ func (s *Server) manager(h personal) echo.HandlerFunc { return s.may(tocsin.Righ
 // admin is for routes that say who may do what, or that hand out everything.
 func (s *Server) admin(h personal) echo.HandlerFunc { return s.may(tocsin.RightAdmin, h) }
 
-// may lets in only who has the right and some of their share of requests left,
-// and has written down with everything that the request changes where it was
-// asked for.
 func (s *Server) may(right tocsin.Right, h personal) echo.HandlerFunc {
+	return s.letIn(right, (*tocsin.Principal).May, h)
+}
+
+// letIn lets in only who has the right, as far as has says, and some of their share
+// of requests left, and has written down with everything that the request changes
+// where it was asked for.
+func (s *Server) letIn(right tocsin.Right, has func(*tocsin.Principal, tocsin.Right) bool, h personal) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		who, err := s.who(c)
 		if err != nil {
 			return s.turnAway(c, err)
 		}
-		if !who.May(right) {
+		if !has(who.Principal, right) {
 			return s.turnAway(c, forbidden(who.Principal, right))
 		}
 		if who.share != "" && !s.requestsOf.take(who.share, s.deps.Now()) {
@@ -44,7 +50,7 @@ func (s *Server) may(right tocsin.Right, h personal) echo.HandlerFunc {
 		r := c.Request()
 		c.SetRequest(r.WithContext(tocsin.WithOrigin(r.Context(), who.Origin())))
 		c.Set(keyWho, who.Principal)
-		return h(c, who.Principal)
+		return s.once(c, who, h)
 	}
 }
 
@@ -77,6 +83,9 @@ func whoOf(c echo.Context) *tocsin.Principal {
 }
 
 func forbidden(who *tocsin.Principal, right tocsin.Right) *refusal {
+	if len(who.Teams) > 0 && !who.May(tocsin.RightView) {
+		return refuse(http.StatusForbidden, codeForbidden, "", "this wants the right to %s in every team; yours are in teams: %s; ask an administrator of Tocsin", right, sayRoles(who))
+	}
 	return refuse(http.StatusForbidden, codeForbidden, "", "this wants the right to %s, which the role %s has not; ask an administrator of Tocsin", right, who.Role)
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -13,7 +14,7 @@ import (
 func (s *Server) accessRoutes(e *echo.Echo, api *echo.Group) {
 	tokens := func(h personal) personal { return needs(s.deps.Tokens != nil, "tokens", h) }
 	sessions := func(h personal) personal { return needs(s.deps.Sessions != nil, "sessions", h) }
-	api.GET("/me", s.viewer(s.me))
+	api.GET("/me", s.someViewer(s.me))
 	api.GET("/tokens", s.admin(tokens(s.listTokens)))
 	api.POST("/tokens", s.admin(tokens(s.createToken)))
 	api.DELETE("/tokens/:id", s.admin(tokens(s.revokeToken)))
@@ -31,10 +32,12 @@ type meView struct {
 	Role   tocsin.Role    `json:"role"`
 	Rights []tocsin.Right `json:"rights"`
 	Via    string         `json:"via"`
+	// Teams are the roles in teams.
+	Teams map[string]tocsin.Role `json:"teams,omitempty"`
 }
 
 func (s *Server) me(c echo.Context, who *tocsin.Principal) error {
-	v := meView{Name: who.Name, Role: who.Role, Via: who.Via, Rights: []tocsin.Right{}}
+	v := meView{Name: who.Name, Role: who.Role, Via: who.Via, Teams: who.Teams, Rights: []tocsin.Right{}}
 	for _, right := range []tocsin.Right{tocsin.RightView, tocsin.RightRespond, tocsin.RightManage, tocsin.RightAdmin} {
 		if who.May(right) {
 			v.Rights = append(v.Rights, right)
@@ -48,7 +51,11 @@ func (s *Server) listTokens(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"tokens": orEmpty(list)})
+	part, next, err := paged(c, list, func(t *tocsin.Token) string { return byName(t.Name, t.CreatedAt, t.ID) })
+	if err != nil {
+		return err
+	}
+	return s.listed(c, "tokens", part, next)
 }
 
 // createToken answers with the token's text, which is not to be had again.
@@ -56,31 +63,40 @@ func (s *Server) createToken(c echo.Context, who *tocsin.Principal) error {
 	var in struct {
 		Name      string      `json:"name"`
 		Role      tocsin.Role `json:"role"`
+		Team      string      `json:"team"`
 		ExpiresAt time.Time   `json:"expiresAt"`
 	}
 	if err := s.bind(c, &in, false); err != nil {
 		return err
 	}
-	if err := validName("name", in.Name); err != nil {
-		return err
-	}
-	if !in.ExpiresAt.IsZero() {
-		if err := checkYear("expiresAt", in.ExpiresAt); err != nil {
-			return err
-		}
-	}
 	by, err := s.actor(who, "createdBy", "")
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
-	defer cancel()
-	made, secret, err := s.deps.Tokens.CreateToken(ctx, tocsin.Token{Name: in.Name, Role: in.Role, ExpiresAt: in.ExpiresAt, CreatedBy: by})
+	made, secret, err := s.makeToken(c.Request().Context(), tocsin.Token{Name: in.Name, Role: in.Role, Team: in.Team, ExpiresAt: in.ExpiresAt, CreatedBy: by})
 	if err != nil {
 		return err
 	}
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return s.json(c, map[string]any{"token": made, "secret": secret})
+}
+
+// makeToken makes a token, for the API and for the page.
+func (s *Server) makeToken(ctx context.Context, t tocsin.Token) (made tocsin.Token, secret string, err error) {
+	if err := validName("name", t.Name); err != nil {
+		return made, "", err
+	}
+	if t.Team != "" && (s.deps.Teams == nil || !slices.Contains(s.deps.Teams(), t.Team)) {
+		return made, "", invalid("team", "there is no team %q; teams are those of the configuration", clip(t.Team))
+	}
+	if !t.ExpiresAt.IsZero() {
+		if err := checkYear("expiresAt", t.ExpiresAt); err != nil {
+			return made, "", err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.Wait)
+	defer cancel()
+	return s.deps.Tokens.CreateToken(ctx, t)
 }
 
 func (s *Server) revokeToken(c echo.Context, who *tocsin.Principal) error {

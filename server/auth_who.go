@@ -67,7 +67,14 @@ func (s *Server) byToken(c echo.Context, g *gate, secret string) (caller, error)
 		return caller{}, err
 	}
 	if stored != nil {
-		return caller{s.principal(c, stored.Name, stored.Role), "token " + stored.ID}, nil
+		who := tocsin.Principal{Name: stored.Name, Role: stored.Role}
+		switch {
+		case s.deps.Bearer != nil:
+			who = s.deps.Bearer(*stored)
+		case stored.Team != "": // nobody says what is the team's
+			who.Role = tocsin.RoleNone
+		}
+		return caller{s.principal(c, who), "token " + stored.ID}, nil
 	}
 	if len(g.api) == 0 {
 		return caller{}, nil
@@ -81,7 +88,7 @@ func (s *Server) byToken(c echo.Context, g *gate, secret string) (caller, error)
 		s.guesses.take(address, s.deps.Now())
 		return caller{}, nil
 	}
-	return caller{s.principal(c, t.name, t.role), "api_tokens " + t.name}, nil
+	return caller{s.principal(c, tocsin.Principal{Name: t.name, Role: t.role}), "api_tokens " + t.name}, nil
 }
 
 // byProxy takes the proxy's word for who it is. Two words are none.
@@ -120,11 +127,11 @@ func (s *Server) byIdentity(c echo.Context, id tocsin.Identity, share string) (c
 	if s.deps.Who == nil {
 		return caller{}, refuse(http.StatusForbidden, codeForbidden, "", "nobody is let in that way")
 	}
-	name, role, err := s.deps.Who(id)
+	who, err := s.deps.Who(id)
 	if err != nil {
 		return caller{}, refuse(http.StatusForbidden, codeForbidden, "", "%s", err)
 	}
-	return caller{s.principal(c, name, role), share}, nil
+	return caller{s.principal(c, who), share}, nil
 }
 
 func (s *Server) bySession(c echo.Context) (caller, error) {
@@ -142,9 +149,11 @@ func (s *Server) byPlace(c echo.Context, g *gate) (caller, error) {
 		return caller{}, err
 	}
 	name := strings.TrimSpace(r.Header.Get(headerUser))
-	return caller{s.principal(c, name, tocsin.RoleAdmin), ""}, validName(headerUser, name)
+	return caller{s.principal(c, tocsin.Principal{Name: name, Role: tocsin.RoleAdmin}), ""}, validName(headerUser, name)
 }
 
-func (s *Server) principal(c echo.Context, name string, role tocsin.Role) *tocsin.Principal {
-	return &tocsin.Principal{Name: name, Role: role, Via: via(c), Address: s.address(c.Request())}
+// principal adds where it is asked from.
+func (s *Server) principal(c echo.Context, who tocsin.Principal) *tocsin.Principal {
+	who.Via, who.Address = via(c), s.address(c.Request())
+	return &who
 }

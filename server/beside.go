@@ -103,7 +103,7 @@ func (s *Server) getValues(c echo.Context, _ *tocsin.Principal) error {
 }
 
 func (s *Server) factsOf(c echo.Context) ([]Fact, error) {
-	return about(s, c, s.deps.Beside)
+	return about(s, c, func(ctx context.Context, id string) ([]Fact, error) { return s.deps.Beside(ctx, whoOf(c), id) })
 }
 
 func (s *Server) valuesOf(c echo.Context) ([]LiveValue, error) {
@@ -115,7 +115,7 @@ func about[T any](s *Server, c echo.Context, ask func(context.Context, string) (
 	id := param(c, "id")
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
-	if _, err := s.deps.Reader.Get(ctx, id); err != nil {
+	if _, err := s.reader(c).Get(ctx, id); err != nil {
 		return nil, missing(err, "incident", id)
 	}
 	return ask(ctx, id)

@@ -17,7 +17,7 @@ import (
 func TestBeside(t *testing.T) {
 	t.Parallel()
 	w := withIncident(t, server.Config{}, func(d *server.Deps) {
-		d.Beside = func(_ context.Context, id string) ([]server.Fact, error) {
+		d.Beside = func(_ context.Context, _ *tocsin.Principal, id string) ([]server.Fact, error) {
 			return []server.Fact{{Heading: "Fired", Text: "7 times in 30 days"}, {Heading: "Similar", Text: "<script>alert(1)</script>\u202e", Incident: "m2x8p4"}}, nil
 		}
 		d.Graph = func(_ context.Context, _ string, step, query int) ([]byte, error) {
@@ -73,7 +73,7 @@ func TestBeside(t *testing.T) {
 func TestBesideWithoutValues(t *testing.T) {
 	t.Parallel()
 	w := withIncident(t, server.Config{}, func(d *server.Deps) {
-		d.Beside = func(context.Context, string) ([]server.Fact, error) { return nil, nil }
+		d.Beside = func(context.Context, *tocsin.Principal, string) ([]server.Fact, error) { return nil, nil }
 		d.Values = func(context.Context, string) ([]server.LiveValue, error) { return nil, tocsin.ErrUnavailable }
 	})
 	rec := w.ask("GET", "/incidents/k7f3q9/beside", "")

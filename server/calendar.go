@@ -26,7 +26,12 @@ const (
 // by anything else.
 func (s *Server) calendar(of string) echo.HandlerFunc {
 	feed := s.feed(of)
-	viewer := s.viewer(func(c echo.Context, _ *tocsin.Principal) error { return feed(c) })
+	viewer := s.someViewer(func(c echo.Context, who *tocsin.Principal) error {
+		if name := param(c, "name"); !who.May(tocsin.RightView) && (of == ofUser && name != who.Name || of == ofSchedule && !who.MayOn(tocsin.RightView, name)) {
+			return notFound(fmt.Sprintf("%s %q", of, clip(name)))
+		}
+		return feed(c)
+	})
 	return func(c echo.Context) error {
 		given, has := c.QueryParams()[queryToken]
 		if !has {

@@ -10,9 +10,9 @@ import (
 
 // runbookRoutes are those of the library.
 func (s *Server) runbookRoutes(api *echo.Group) {
-	api.GET("/runbooks", s.viewer(s.listRunbooks))
-	api.GET("/runbooks-coverage", s.viewer(needs(s.deps.RunbookUsage != nil, "the use of runbooks", s.runbookUsage)))
-	api.GET("/runbooks/*", s.viewer(s.getRunbook))
+	api.GET("/runbooks", s.someViewer(s.listRunbooks))
+	api.GET("/runbooks-coverage", s.someViewer(needs(s.deps.RunbookUsage != nil, "the use of runbooks", s.runbookUsage)))
+	api.GET("/runbooks/*", s.someViewer(s.getRunbook))
 }
 
 // runbookUsage says how often each runbook was used, and how its steps fared.

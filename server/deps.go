@@ -116,6 +116,9 @@ type Deps struct {
 	// RunbookUsage says how the runbooks were used. It answers in time, with what it
 	// has. Nil: 404.
 	RunbookUsage func(ctx context.Context) (tocsin.RunbookUsage, error)
+	// RunbookGaps says what the runbooks lack. It answers in time, with what it has.
+	// Nil: it is not known.
+	RunbookGaps func(ctx context.Context) (RunbookGaps, error)
 	// OnCall answers who is on call. Nil: 404.
 	OnCall OnCall
 	// Overrides keeps the changes to schedules. Nil: 404.
@@ -146,14 +149,15 @@ type Deps struct {
 	Heartbeat func(ctx context.Context, name string) error
 	// Beside returns what stands beside an incident's steps: how often its alert
 	// fired, what was done the last times, what is similar, what was changed. It
-	// answers in time, with what it has. Nil: 404.
-	Beside func(ctx context.Context, incident string) ([]Fact, error)
+	// answers in time, with what it has. It tells of nothing that who may not view.
+	// Nil: 404.
+	Beside func(ctx context.Context, who *tocsin.Principal, incident string) ([]Fact, error)
 	// Why returns every decision on an incident's way, from the payload to the
-	// providers' answers, or tocsin.ErrNotFound. Nil: 404.
-	Why func(ctx context.Context, incident string) ([]tocsin.Reason, error)
-	// Insights counts what happened to the incidents opened in [from, to). It answers
-	// in time, with what it has read. Nil: 404.
-	Insights func(ctx context.Context, from, to time.Time) (tocsin.Insights, error)
+	// providers' answers, for somebody who asks, or tocsin.ErrNotFound. Nil: 404.
+	Why func(ctx context.Context, who *tocsin.Principal, incident string) (*tocsin.Why, error)
+	// Insights counts what happened to the incidents opened in [from, to), those that
+	// who may view. It answers in time, with what it has read. Nil: 404.
+	Insights func(ctx context.Context, who *tocsin.Principal, from, to time.Time) (tocsin.Insights, error)
 	// Values returns what the expressions of an incident's rule and of its runbook
 	// give now. It answers in time, with what it has. Nil: 404.
 	Values func(ctx context.Context, incident string) ([]LiveValue, error)
@@ -190,7 +194,12 @@ type Deps struct {
 	// Who says what a person is called, and what they may do, for whom the provider
 	// or the proxy vouches. Its error is shown to the person. Nil: nobody is let in
 	// that way.
-	Who func(tocsin.Identity) (name string, role tocsin.Role, err error)
+	Who func(tocsin.Identity) (tocsin.Principal, error)
+	// Bearer says what somebody may do who has one of Tokens. Nil: its role, and nothing
+	// with one of a team.
+	Bearer func(tocsin.Token) tocsin.Principal
+	// Teams returns the names of the teams. Nil: there are none.
+	Teams func() []string
 	// Version of the program, and Receivers the names of those that are configured:
 	// what Alertmanager's API tells of itself. Empty and nil: it tells nothing.
 	Version   string

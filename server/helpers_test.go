@@ -37,6 +37,7 @@ type router struct {
 	conflict string
 	silences []tocsin.Silence
 	put      tocsin.Silence
+	puts     int
 }
 
 func (r *router) Receive(ctx context.Context, b tocsin.Batch) (tocsin.Outcome, error) {
@@ -89,6 +90,7 @@ func (r *router) ExpireSilence(_ context.Context, id, by string) error {
 
 func (r *router) PutSilence(_ context.Context, s tocsin.Silence) (tocsin.Silence, error) {
 	r.put = s
+	r.puts++
 	s.ID = "s1s1s1"
 	return s, r.err
 }
@@ -202,7 +204,7 @@ func newWorld(t testing.TB, c server.Config, change ...func(*server.Deps)) *worl
 }
 
 // ask sends a request from this machine, as curl would. What comes back is held
-// against openapi.json.
+// against openapi.yaml.
 func (w *world) ask(method, target, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.RemoteAddr, r.Host = "127.0.0.1:4711", "localhost:9911"

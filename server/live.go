@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,14 +41,28 @@ const (
 )
 
 // chunk is what happened after one event up to another, encoded once for all who
-// look on. It is immutable.
+// may hear the same of it. It is immutable.
 type chunk struct {
 	after, last uint64
-	// pages names the incidents that changed.
+	// events themselves; nil: they are more than anybody wants to hear one by one,
+	// and to be read of the log.
+	events []tocsin.Event
+	// pause is after how long the next may come.
+	pause time.Duration
+	// rights is true where who may do what may have changed.
+	rights bool
+	// pages names the incidents that changed, to those who may view all of them.
 	pages []byte
-	// programs returns the events themselves; nil where they are to be read of the
-	// log.
-	programs func() []byte
+	// viewers and managers return the events as they may see them.
+	viewers, managers func() []byte
+}
+
+// programs returns the events for a program whose principal may view all incidents.
+func (c *chunk) programs(who *tocsin.Principal) []byte {
+	if who.May(tocsin.RightManage) {
+		return c.managers()
+	}
+	return c.viewers()
 }
 
 // viewer is somebody who looks on. Its channel is closed when it has fallen too far
@@ -208,12 +223,26 @@ type changedIncident struct {
 
 // newStorm is a chunk of more than anybody wants to hear one by one.
 func newStorm(after, last uint64, pause time.Duration) *chunk {
-	return &chunk{after: after, last: last, pages: fmt.Appendf(nil, "id: %d\nevent: reload\ndata: {\"wait\":%d}\n\n", last, pause.Milliseconds())}
+	return &chunk{
+		after: after, last: last, pause: pause, rights: true,
+		pages: fmt.Appendf(nil, "id: %d\nevent: reload\ndata: {\"wait\":%d}\n\n", last, pause.Milliseconds()),
+	}
 }
 
 func newChunk(after uint64, events []tocsin.Event, pause time.Duration) *chunk {
-	c := &chunk{after: after, last: events[len(events)-1].Seq}
-	c.programs = sync.OnceValue(func() []byte { return encodeEvents(events) })
+	c := &chunk{after: after, last: events[len(events)-1].Seq, events: events, pause: pause}
+	all := &tocsin.Principal{Role: tocsin.RoleViewer}
+	c.viewers = sync.OnceValue(func() []byte { return encodeEvents(heardBy(context.Background(), nil, all, events)) })
+	c.managers = sync.OnceValue(func() []byte { return encodeEvents(events) })
+	c.rights = slices.ContainsFunc(events, func(e tocsin.Event) bool {
+		return e.Kind == tocsin.EventAccess || e.Kind == tocsin.EventChange && e.Incident == ""
+	})
+	c.pages = encodeChanges(c.last, events, pause)
+	return c
+}
+
+// encodeChanges writes what pages are told of events: which incidents have changed.
+func encodeChanges(last uint64, events []tocsin.Event, pause time.Duration) []byte {
 	at := map[string]int{}
 	list := []changedIncident{}
 	for i := range events {
@@ -231,10 +260,9 @@ func newChunk(after uint64, events []tocsin.Event, pause time.Duration) *chunk {
 	}
 	data, err := json.Marshal(map[string]any{"incidents": list, "wait": pause.Milliseconds()})
 	if err != nil { // strings and numbers can always be written
-		return c
+		return nil
 	}
-	c.pages = fmt.Appendf(nil, "id: %d\nevent: incidents\ndata: %s\n\n", c.last, data)
-	return c
+	return fmt.Appendf(nil, "id: %d\nevent: incidents\ndata: %s\n\n", last, data)
 }
 
 // encodeEvents writes events as text/event-stream

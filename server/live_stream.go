@@ -18,6 +18,9 @@ const (
 	// streamLife is how long a stream lasts at the most. Whoever looks on comes back
 	// by itself, and is asked again who it is.
 	streamLife = 15 * time.Minute
+	// streamCheck is how often it is asked whether who looks on still may. It is
+	// asked at once when somebody's rights may have changed.
+	streamCheck = 5 * time.Second
 	// streamStart has who was cut off come back after 2 s.
 	streamStart = "retry: 2000\n\n"
 	streamAlive = ": \n\n"
@@ -35,9 +38,14 @@ type stream struct {
 	live *live
 	// cursor is the Seq of the last event that was told.
 	cursor uint64
+	reader tocsin.Reader
+	// who looks on, as of the last time it was asked, and how it is asked: nil is
+	// nobody who may any more.
+	who *tocsin.Principal
+	ask func() *tocsin.Principal
 }
 
-func (s *Server) openStream(c echo.Context, cursor uint64) *stream {
+func (s *Server) openStream(c echo.Context, who *tocsin.Principal, cursor uint64) *stream {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set(echo.HeaderCacheControl, "no-store")
@@ -47,7 +55,21 @@ func (s *Server) openStream(c echo.Context, cursor uint64) *stream {
 	_ = rc.SetReadDeadline(time.Time{}) // what is over with the request's body would end the stream
 	c.Response().WriteHeader(http.StatusOK)
 	w := &patientWriter{w: c.Response(), rc: rc, wait: s.config.Timeouts.Write}
-	return &stream{w: w, rc: rc, live: s.live, cursor: cursor}
+	return &stream{w: w, rc: rc, live: s.live, cursor: cursor, reader: s.deps.Reader, who: who, ask: func() *tocsin.Principal { return s.still(c, who) }}
+}
+
+// still returns who looks on as they are now, or nil where they may not any more: a
+// token was revoked, a session has ended, a role was taken away. Where that cannot
+// be looked up now, nothing has changed.
+func (s *Server) still(c echo.Context, was *tocsin.Principal) *tocsin.Principal {
+	now, err := s.who(c)
+	switch {
+	case err != nil && refusalOf(err).status == http.StatusServiceUnavailable:
+		return was
+	case err != nil || !now.MaySomewhere(tocsin.RightView) || now.Name != was.Name:
+		return nil
+	}
+	return now.Principal
 }
 
 func (st *stream) write(b []byte) error {
@@ -57,12 +79,21 @@ func (st *stream) write(b []byte) error {
 	return st.rc.Flush()
 }
 
-// follow goes on until the client, the server or the stream's time is at its end.
+// may asks again who looks on, and reports whether they still may.
+func (st *stream) may() bool {
+	st.who = st.ask()
+	return st.who != nil
+}
+
+// follow goes on until the client, the server, the stream's time or the right to
+// look on is at its end.
 func (st *stream) follow(ctx context.Context, v *viewer, put func(*chunk) error) error {
 	ctx, cancel := context.WithTimeout(ctx, streamLife)
 	defer cancel()
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
+	check := time.NewTicker(streamCheck)
+	defer check.Stop()
 	for {
 		var err error
 		select {
@@ -70,8 +101,12 @@ func (st *stream) follow(ctx context.Context, v *viewer, put func(*chunk) error)
 			return nil
 		case <-beat.C:
 			err = st.write([]byte(streamAlive))
+		case <-check.C:
+			if !st.may() {
+				return nil
+			}
 		case c, ok := <-v.chunks:
-			if !ok {
+			if !ok || c.rights && !st.may() {
 				return nil
 			}
 			err = put(c)
@@ -99,7 +134,7 @@ func since(c echo.Context) (seq uint64, said bool, err error) {
 
 // pageEvents tells pages which incidents have changed. A page that shows an older
 // state is told to look again.
-func (s *Server) pageEvents(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) pageEvents(c echo.Context, who *tocsin.Principal) error {
 	seq, said, err := since(c)
 	if err != nil {
 		return err
@@ -109,7 +144,7 @@ func (s *Server) pageEvents(c echo.Context, _ *tocsin.Principal) error {
 		return err
 	}
 	defer s.live.leave(v)
-	st := s.openStream(c, from)
+	st := s.openStream(c, who, from)
 	start := streamStart
 	if said && seq != from {
 		start += streamReload
@@ -117,11 +152,24 @@ func (s *Server) pageEvents(c echo.Context, _ *tocsin.Principal) error {
 	if err := st.write([]byte(start)); err != nil {
 		return nil //nolint:nilerr // the client has gone: nobody to tell
 	}
-	return st.follow(c.Request().Context(), v, func(c *chunk) error { return st.write(c.pages) })
+	ctx := c.Request().Context()
+	return st.follow(ctx, v, func(c *chunk) error { return st.write(st.changes(ctx, c)) })
+}
+
+// changes is a chunk as a page may be told it.
+func (st *stream) changes(ctx context.Context, c *chunk) []byte {
+	if st.who.May(tocsin.RightView) || c.events == nil {
+		return c.pages
+	}
+	heard := heardBy(ctx, st.reader, st.who, c.events)
+	if len(heard) == 0 {
+		return nil
+	}
+	return encodeChanges(c.last, heard, c.pause)
 }
 
 // apiEvents is the event stream for programs. It goes on where the client was.
-func (s *Server) apiEvents(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) apiEvents(c echo.Context, who *tocsin.Principal) error {
 	seq, said, err := since(c)
 	if err != nil {
 		return err
@@ -132,7 +180,7 @@ func (s *Server) apiEvents(c echo.Context, _ *tocsin.Principal) error {
 	}
 	defer s.live.leave(v)
 	ctx := c.Request().Context()
-	st := s.openStream(c, from)
+	st := s.openStream(c, who, from)
 	if said {
 		st.cursor = min(seq, from)
 	}
@@ -151,11 +199,14 @@ func (st *stream) tell(ctx context.Context, c *chunk) error {
 	if c.last <= st.cursor {
 		return nil
 	}
-	if c.after != st.cursor || c.programs == nil {
+	if c.after != st.cursor || c.events == nil {
 		return st.catchUp(ctx, c.last)
 	}
 	st.cursor = c.last
-	return st.write(c.programs())
+	if st.who.May(tocsin.RightView) {
+		return st.write(c.programs(st.who))
+	}
+	return st.write(encodeEvents(heardBy(ctx, st.reader, st.who, c.events)))
 }
 
 // catchUp reads what happened up to an event.
@@ -166,7 +217,7 @@ func (st *stream) catchUp(ctx context.Context, to uint64) error {
 			return err
 		}
 		st.cursor = events[len(events)-1].Seq
-		if err := st.write(encodeEvents(events)); err != nil {
+		if err := st.write(encodeEvents(heardBy(ctx, st.reader, st.who, events))); err != nil {
 			return err
 		}
 	}

@@ -30,13 +30,16 @@ func (s *Server) openIncident(c echo.Context, who *tocsin.Principal) error {
 	if m.By, err = s.actor(who, "by", m.By); err != nil {
 		return err
 	}
+	if err := who.Opens(&m); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
 	id, err := s.deps.Manual(ctx, m)
 	if err != nil {
 		return err
 	}
-	inc, err := s.deps.Reader.Get(ctx, id)
+	inc, err := s.reader(c).Get(ctx, id)
 	if err != nil {
 		return fmt.Errorf("it is open as %s, but cannot be shown: %w", id, err)
 	}

@@ -31,8 +31,8 @@ const (
 	planTime = 20 * time.Second
 )
 
-func (s *Server) listSchedules(c echo.Context, _ *tocsin.Principal) error {
-	return s.json(c, map[string]any{"schedules": orEmpty(s.deps.OnCall.Schedules())})
+func (s *Server) listSchedules(c echo.Context, who *tocsin.Principal) error {
+	return s.json(c, map[string]any{"schedules": orEmpty(s.schedulesFor(who))})
 }
 
 // plan runs what computes with schedules: a bounded number at a time, for a
@@ -112,17 +112,22 @@ func (s *Server) listShifts(c echo.Context, _ *tocsin.Principal) error {
 }
 
 func (s *Server) shifts(c echo.Context, q tocsin.ShiftQuery) (list []tocsin.Shift, err error) {
+	who := whoOf(c)
+	if q.Schedule != "" && !who.MayOn(tocsin.RightView, q.Schedule) {
+		return nil, noSchedule(q.Schedule)
+	}
 	err = s.plan(c.Request().Context(), func(ctx context.Context) error {
 		list, err = s.deps.OnCall.Shifts(ctx, q)
 		return err
 	})
+	list = shiftsFor(who, list)
 	if err == nil && len(list) > s.config.Limits.Shifts {
 		err = invalid("to", "more than %d shifts; ask for a shorter time, or for one schedule", s.config.Limits.Shifts)
 	}
 	return list, err
 }
 
-func (s *Server) coverage(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) coverage(c echo.Context, who *tocsin.Principal) error {
 	from, to, err := s.span(c, coverageSpan)
 	if err != nil {
 		return err
@@ -135,11 +140,11 @@ func (s *Server) coverage(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"from": from, "to": to, "uncovered": orEmpty(list)})
+	return s.json(c, map[string]any{"from": from, "to": to, "uncovered": orEmpty(uncoveredFor(who, list))})
 }
 
 // fairness looks back, unless told otherwise.
-func (s *Server) fairness(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) fairness(c echo.Context, who *tocsin.Principal) error {
 	to, err := instant(c, "to", s.deps.Now())
 	if err != nil {
 		return err
@@ -159,7 +164,7 @@ func (s *Server) fairness(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"from": from, "to": to, "shares": orEmpty(list)})
+	return s.json(c, map[string]any{"from": from, "to": to, "shares": orEmpty(s.sharesFor(who, list))})
 }
 
 // whose reads whom and which schedule a question is about.

@@ -3,7 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
-	"net/http"
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,12 +16,86 @@ import (
 // configuration.
 const maxOverride = 366 * day
 
-func (s *Server) listOverrides(c echo.Context, _ *tocsin.Principal) error {
-	list, err := s.deps.Overrides.Overrides(c.Request().Context())
+// keptOverride is an override as the API shows it.
+type keptOverride struct {
+	tocsin.Override
+	// ETag is what If-Match takes.
+	ETag string `json:"etag"`
+}
+
+func taggedOverride(o tocsin.Override) (keptOverride, error) {
+	tag, err := etagOf(o)
+	return keptOverride{o, tag}, err
+}
+
+// showOverride answers with an override under its tag.
+func (s *Server) showOverride(c echo.Context, o tocsin.Override) error {
+	v, err := taggedOverride(o)
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"overrides": orEmpty(list)})
+	c.Response().Header().Set(headerETag, v.ETag)
+	return s.json(c, v)
+}
+
+func (s *Server) listOverrides(c echo.Context, who *tocsin.Principal) error {
+	list, err := s.overridesFor(c.Request().Context(), who)
+	if err != nil {
+		return err
+	}
+	part, next, err := paged(c, list, func(o *tocsin.Override) string { return o.ID })
+	if err != nil {
+		return err
+	}
+	views := make([]keptOverride, len(part))
+	for i := range part {
+		if views[i], err = taggedOverride(part[i]); err != nil {
+			return err
+		}
+	}
+	return s.listed(c, "overrides", views, next)
+}
+
+func (s *Server) getOverride(c echo.Context, who *tocsin.Principal) error {
+	o, err := s.findOverride(c.Request().Context(), who, param(c, "id"))
+	if err != nil {
+		return err
+	}
+	v, err := taggedOverride(o)
+	if err != nil {
+		return err
+	}
+	return s.tagged(c, v.ETag, v)
+}
+
+// findOverride returns an override that who may view.
+func (s *Server) findOverride(ctx context.Context, who *tocsin.Principal, id string) (tocsin.Override, error) {
+	list, err := s.overridesFor(ctx, who)
+	if err != nil {
+		return tocsin.Override{}, err
+	}
+	i := slices.IndexFunc(list, func(o tocsin.Override) bool { return o.ID == id })
+	if i < 0 {
+		return tocsin.Override{}, notFound(fmt.Sprintf("override %q", clip(id)))
+	}
+	return list[i], nil
+}
+
+// overrideUnchanged holds what If-Match asks for, as silenceUnchanged does.
+func (s *Server) overrideUnchanged(c echo.Context, id string) error {
+	hold := unchanged(c)
+	if hold == nil {
+		return nil
+	}
+	o, err := s.findOverride(c.Request().Context(), whoOf(c), id)
+	if err != nil {
+		return err
+	}
+	tag, err := etagOf(o)
+	if err != nil {
+		return err
+	}
+	return hold(tag)
 }
 
 func (s *Server) putOverride(c echo.Context, who *tocsin.Principal) error {
@@ -40,7 +114,7 @@ func (s *Server) putOverride(c echo.Context, who *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	return s.json(c, out)
+	return s.showOverride(c, out)
 }
 
 // keepOverride makes an override, where who may.
@@ -56,8 +130,8 @@ func (s *Server) keepOverride(ctx context.Context, who *tocsin.Principal, in *to
 	if err := checkOverride(&o, now); err != nil {
 		return o, err
 	}
-	if !o.MayPut(who.Name) && !who.May(tocsin.RightManage) {
-		return o, refuse(http.StatusForbidden, codeForbidden, "user", "this changes other people's shifts; without the right to manage one can take over a shift, or hand over one's own (replaces)")
+	if err := mayPut(who, &o); err != nil {
+		return o, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Limits.Wait)
 	defer cancel()
@@ -128,29 +202,16 @@ func (s *Server) answerOverride(answer tocsin.OverrideAnswer) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		id := param(c, "id")
-		if answer == tocsin.OverrideCancel && !who.May(tocsin.RightManage) {
-			if err := s.mayCancel(ctx, id, who.Name); err != nil {
-				return err
-			}
+		if err := s.mayChange(ctx, who, id, answer); err != nil {
+			return err
+		}
+		if err := s.overrideUnchanged(c, id); err != nil {
+			return err
 		}
 		out, err := s.deps.Overrides.AnswerOverride(ctx, id, by, answer)
 		if err != nil {
 			return missing(err, "override", id)
 		}
-		return s.json(c, out)
+		return s.showOverride(c, out)
 	}
-}
-
-// mayCancel refuses who cancels what others have made, and is not about them.
-func (s *Server) mayCancel(ctx context.Context, id, who string) error {
-	all, err := s.deps.Overrides.Overrides(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		if all[i].ID == id && !all[i].MayCancel(who) {
-			return refuse(http.StatusForbidden, codeForbidden, "", "it was made by %s; without the right to manage one can cancel one's own", clip(all[i].CreatedBy))
-		}
-	}
-	return nil
 }

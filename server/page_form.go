@@ -54,6 +54,13 @@ var tellings = map[string]string{
 	doneLengthens:                  "Extended; it is yours now.",
 	doneOverride:                   "The override is made.",
 	doneCancel:                     "The override is cancelled.",
+	doneTimeOff:                    "The time off is entered, for all schedules.",
+	doneSwap:                       "The swap is asked for; it holds once it is accepted.",
+	doneAccept:                     "Accepted: the shift is yours.",
+	doneDecline:                    "Declined.",
+	doneVerified:                   "The audit log was verified: what was found stands below.",
+	doneRevoked:                    "The token is revoked.",
+	doneEnded:                      "The log-in is ended.",
 }
 
 // Codes of tellings that are no kind of action.
@@ -178,6 +185,9 @@ func (s *Server) actForm(kind tocsin.ActionKind) personal {
 		}
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
+		if err := s.mayMerge(ctx, who, &a); err != nil {
+			return s.formRefused(c, who, id, f, err)
+		}
 		a.If = func(inc *tocsin.Incident) error { return stale(inc, &a, f) }
 		if err := s.deps.Actions.Act(ctx, id, a); err != nil {
 			return s.formRefused(c, who, id, f, err)
@@ -224,7 +234,7 @@ func (s *Server) formRefused(c echo.Context, who *tocsin.Principal, id string, f
 	}
 	kind := tocsin.ActionKind(c.Path()[strings.LastIndexByte(c.Path(), '/')+1:])
 	if r.status == http.StatusConflict && kind == tocsin.ActResolve && f.Get("force") == "" {
-		if inc, err := s.deps.Reader.Get(c.Request().Context(), id); err == nil && inc.Open() {
+		if inc, err := s.reader(c).Get(c.Request().Context(), id); err == nil && inc.Open() {
 			return s.confirmPage(c, inc, f, r)
 		}
 	}
@@ -290,7 +300,10 @@ func (s *Server) takeAll(ctx context.Context, ids []string, f url.Values, who *t
 		if err := validName("id", id); err != nil {
 			return taken, err
 		}
-		inc, err := s.deps.Reader.Get(ctx, id)
+		inc, err := who.Reader(s.deps.Reader).Get(ctx, id)
+		if err == nil && !who.MayIn(tocsin.RightRespond, inc) {
+			continue
+		}
 		if err != nil || inc.State != tocsin.Triggered {
 			if err == nil && inc.State == tocsin.Acknowledged && inc.AcknowledgedBy == pageActor(who) {
 				taken++

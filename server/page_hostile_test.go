@@ -106,7 +106,7 @@ func poisonedWorld(t testing.TB, text string) *world {
 		d.Runbooks = library{"rb": &rb}
 		d.Remedies, d.Remediator = m, m
 		d.Ahead = func(*tocsin.Incident) []tocsin.Ahead { return []tocsin.Ahead{poisoned[tocsin.Ahead](text, nil)} }
-		d.Beside = func(context.Context, string) ([]server.Fact, error) {
+		d.Beside = func(context.Context, *tocsin.Principal, string) ([]server.Fact, error) {
 			return []server.Fact{poisoned[server.Fact](text, nil)}, nil
 		}
 		d.Values = func(context.Context, string) ([]server.LiveValue, error) {

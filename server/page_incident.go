@@ -80,6 +80,7 @@ func (s *Server) showIncident(c echo.Context, id string, status int, why complai
 		return missing(err, "incident", id)
 	}
 	v.Title = short(rowTitle, v.Incident.Title)
+	v.Can = v.Who.MayIn(tocsin.RightRespond, v.Incident)
 	v.page = s.follow(v.page, v.Incident.ID)
 	v.MoreAlerts = int(v.Incident.Alerts) > len(v.Alerts)
 	v.HasBeside, v.HasDraw, v.HasWhy = s.deps.Beside != nil, s.deps.Graph != nil, s.deps.Why != nil
@@ -95,7 +96,7 @@ func (s *Server) whom(v *incidentView) {
 	if s.deps.OnCall == nil || !v.Can {
 		return
 	}
-	for _, info := range s.deps.OnCall.Schedules() {
+	for _, info := range s.schedulesFor(v.Who) {
 		v.Schedules = append(v.Schedules, info.Name)
 		for _, user := range info.Users {
 			if !slices.Contains(v.People, user) {

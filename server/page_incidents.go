@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -147,7 +148,7 @@ func (s *Server) indexPage(c echo.Context, who *tocsin.Principal) error {
 		return s.listPart(c, f, who)
 	}
 	v := listView{page: s.follow(s.top(c, "Incidents", 15), "*"), Filter: f}
-	if err := s.fillList(c.Request().Context(), &v, who.Name); err != nil {
+	if err := s.fillList(c.Request().Context(), &v, who); err != nil {
 		return err
 	}
 	status := http.StatusOK
@@ -158,7 +159,7 @@ func (s *Server) indexPage(c echo.Context, who *tocsin.Principal) error {
 }
 
 // fillList finds what the list shows.
-func (s *Server) fillList(ctx context.Context, v *listView, me string) error {
+func (s *Server) fillList(ctx context.Context, v *listView, who *tocsin.Principal) error {
 	f := &v.Filter
 	if f.Wrong != "" {
 		return nil
@@ -167,18 +168,19 @@ func (s *Server) fillList(ctx context.Context, v *listView, me string) error {
 	if f.State == showResolved || f.State == showAll {
 		ask.Archived, ask.Limit = true, listEnded
 	}
-	list, err := s.deps.Reader.List(ctx, ask)
+	r := who.Reader(s.deps.Reader)
+	list, err := r.List(ctx, ask)
 	if err != nil {
 		return err
 	}
 	fit := make([]*tocsin.Incident, 0, len(list))
 	for _, i := range list {
-		if f.fits(i, me) {
+		if f.fits(i, who.Name) {
 			fit = append(fit, i)
 		}
 	}
 	if len(f.matchers) > 0 {
-		if fit, v.Searched, err = s.search(ctx, fit, f.matchers); err != nil {
+		if fit, v.Searched, err = s.search(ctx, r, fit, f.matchers); err != nil {
 			return err
 		}
 	}
@@ -225,12 +227,15 @@ func (s *Server) listPart(c echo.Context, f listFilter, who *tocsin.Principal) e
 	if f.Mine {
 		key += "&me=" + url.QueryEscape(who.Name)
 	}
-	if !who.May(tocsin.RightRespond) {
+	if !who.MaySomewhere(tocsin.RightRespond) {
 		key += "&look"
+	}
+	if !who.May(tocsin.RightView) { // they see what nobody else does
+		key += fmt.Sprintf("&as=%q %q", who.Name, who.Receivers)
 	}
 	body, err := s.parts.get(key, seq, known, func() ([]byte, error) {
 		v := listView{page: s.top(c, "Incidents", 0), Filter: f}
-		if err := s.fillList(c.Request().Context(), &v, who.Name); err != nil {
+		if err := s.fillList(c.Request().Context(), &v, who); err != nil {
 			return nil, err
 		}
 		return s.pages.render("list", &v)

@@ -22,7 +22,7 @@ func TestInsightsPage(t *testing.T) {
 	}
 	one := tocsin.Tally{Name: "<b>ana</b>", Count: 3, Incidents: []string{"k7f3q9"}}
 	w := newWorld(t, server.Config{}, func(d *server.Deps) {
-		d.Insights = func(_ context.Context, from, to time.Time) (tocsin.Insights, error) {
+		d.Insights = func(_ context.Context, _ *tocsin.Principal, from, to time.Time) (tocsin.Insights, error) {
 			asked = from
 			return tocsin.Insights{
 				From: from, To: to, Incidents: 60, Cut: true, Acknowledge: tocsin.Spread{Count: 60, Median: 90, P90: 7260, Incidents: ids},
@@ -34,8 +34,8 @@ func TestInsightsPage(t *testing.T) {
 	page := safe(t, w.ask("GET", "/insights?weeks=13", ""))
 	assert.Equal(t, now.AddDate(0, 0, -91), asked)
 	for _, want := range []string{
-		"median 1m30s, 90 % within 2h 1m", `href="/incidents/idle11"`, `href="/incidents/i49"`, "and 10 more", "&lt;b&gt;ana&lt;/b&gt;</bdi>: 3 pages",
-		"older incidents are not counted", `<a href="/insights" aria-current="page">Insights</a>`,
+		"median 1m30s, 90 % within 2h 1m", `href="/incidents/idle11"`, `href="/incidents/i49"`, "and 10 more", "&lt;b&gt;ana&lt;/b&gt;</bdi>: <strong>3 pages</strong>",
+		"none yet", "older incidents are not counted", `<a href="/insights" aria-current="page">Insights</a>`,
 	} {
 		assert.Contains(t, page, want)
 	}

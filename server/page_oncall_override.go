@@ -20,7 +20,11 @@ const pageOverrides = 50
 // Codes of tellings.
 const (
 	doneOverride = "override-made"
+	doneTimeOff  = "time-off-made"
+	doneSwap     = "swap-asked"
 	doneCancel   = "override-cancelled"
+	doneAccept   = "swap-accepted"
+	doneDecline  = "swap-declined"
 )
 
 // overrideForm is what somebody typed.
@@ -41,12 +45,72 @@ func typedOverride(f url.Values) overrideForm {
 type overrideView struct {
 	*tocsin.Override
 	FromText, ToText string
-	// MayCancel is true where who looks at it may.
-	MayCancel bool
+	// MayCancel, and MayAnswer where it is a swap, are true where who looks at it may.
+	MayCancel, MayAnswer bool
+}
+
+// overrideBox is one of the page's forms: for an override, for time off from all
+// schedules, or for a swap.
+type overrideBox struct {
+	ID, Title string
+	Form      overrideForm
+	// Names are the schedules, and Me who looks at it, where they may be on call.
+	Names []string
+	Me    string
+	// Zone is the clock of times that are on no schedule's own.
+	Zone string
+	Now  time.Time
+}
+
+// boxes are the forms of the page, one of them with what was typed.
+func (v *onCallView) boxes(all []tocsin.ScheduleInfo) []overrideBox {
+	me := ""
+	if slices.Contains(v.Users, v.Who.Name) {
+		me = v.Who.Name
+	}
+	list := []overrideBox{
+		{ID: "override", Title: "Make an override", Form: overrideForm{Kind: string(tocsin.OverrideReplace)}},
+		{ID: "timeoff", Title: "Time off", Form: overrideForm{Kind: string(tocsin.OverrideTimeOff), User: me}},
+		{ID: "swap", Title: "Ask for a swap", Form: overrideForm{Kind: string(tocsin.OverrideSwap), Replaces: me}},
+	}
+	for i := range list {
+		b := &list[i]
+		b.Names, b.Me, b.Zone, b.Now = v.Names, me, commonZone(all).String(), v.Now
+		b.Form.Schedule = v.Only
+		if v.Typed != nil && v.Typed.box() == b.ID {
+			b.Form = *v.Typed
+		}
+	}
+	return list
+}
+
+// box is the ID of the form that it was typed into.
+func (f *overrideForm) box() string {
+	switch {
+	case f.Kind == string(tocsin.OverrideSwap):
+		return "swap"
+	case f.Kind == string(tocsin.OverrideTimeOff) && f.Schedule == "":
+		return "timeoff"
+	default:
+		return "override"
+	}
+}
+
+// commonZone is the time zone of all schedules, or UTC where they have several.
+func commonZone(all []tocsin.ScheduleInfo) *time.Location {
+	for i := range all {
+		if all[i].TimeZone != all[0].TimeZone {
+			return time.UTC
+		}
+	}
+	if len(all) == 0 {
+		return time.UTC
+	}
+	return zoneOf(&all[0])
 }
 
 // viewOverrides are those that change something now or later, or wait for an answer.
-func viewOverrides(all []tocsin.Override, zones map[string]*time.Location, who *tocsin.Principal, now time.Time) (list []overrideView, more int) {
+func viewOverrides(all []tocsin.Override, zones map[string]*time.Location, common *time.Location, who *tocsin.Principal, now time.Time) (list []overrideView, more int) {
 	for i := range all {
 		o := &all[i]
 		if !o.To.After(now) || o.State != tocsin.OverrideActive && o.State != tocsin.OverrideRequested {
@@ -56,26 +120,29 @@ func viewOverrides(all []tocsin.Override, zones map[string]*time.Location, who *
 			more++
 			continue
 		}
-		zone := cmp.Or(zones[o.Schedule], time.UTC)
-		list = append(list, overrideView{o, wall(o.From, zone), wall(o.To, zone), who.May(tocsin.RightManage) || who.May(tocsin.RightRespond) && o.MayCancel(who.Name)})
+		zone := cmp.Or(zones[o.Schedule], common)
+		swap := o.Kind == tocsin.OverrideSwap && o.State == tocsin.OverrideRequested
+		list = append(list, overrideView{
+			Override: o, FromText: wall(o.From, zone), ToText: wall(o.To, zone),
+			MayCancel: who.MayOn(tocsin.RightManage, o.Schedule) || who.MayOn(tocsin.RightRespond, o.Schedule) && o.MayCancel(who.Name),
+			MayAnswer: swap && who.Name != "" && (o.User == who.Name || o.User == "" && o.Replaces != who.Name),
+		})
 	}
 	return list, more
 }
 
 // override is what the form asks for. Its times are on the wall clock of the
-// schedule. Without a beginning it begins when its page was made: sent twice, it is
+// schedule, or of all of them. Without a beginning it begins when its page was made: sent twice, it is
 // the same.
 func (s *Server) override(f *overrideForm, shown string) (tocsin.Override, error) {
 	o := tocsin.Override{Kind: tocsin.OverrideKind(f.Kind), Schedule: f.Schedule, User: f.User, Replaces: f.Replaces, Comment: f.Comment}
-	if o.Kind == tocsin.OverrideSwap {
-		return o, invalid("kind", "a swap is asked for in the terminal, or through the API")
-	}
 	all := s.deps.OnCall.Schedules()
-	i := slices.IndexFunc(all, func(i tocsin.ScheduleInfo) bool { return i.Name == f.Schedule })
-	if i < 0 {
+	zone := commonZone(all)
+	if i := slices.IndexFunc(all, func(i tocsin.ScheduleInfo) bool { return i.Name == f.Schedule }); i >= 0 {
+		zone = zoneOf(&all[i])
+	} else if f.box() != "timeoff" {
 		return o, invalid("schedule", "there is no schedule %q", clip(f.Schedule))
 	}
-	zone := zoneOf(&all[i])
 	var err error
 	if f.From != "" {
 		if o.From, err = fieldTime("from", f.From, zone); err != nil {
@@ -103,7 +170,8 @@ func (s *Server) overrideMade(c echo.Context, who *tocsin.Principal) error {
 		_, err = s.keepOverride(c.Request().Context(), who, &o, pageActor(who))
 	}
 	if err == nil {
-		return done(c, "/oncall", doneOverride, "overrides")
+		code := map[string]string{"timeoff": doneTimeOff, "swap": doneSwap}[typed.box()]
+		return done(c, "/oncall", cmp.Or(code, doneOverride), "overrides")
 	}
 	r := refusalOf(err)
 	if r.status >= http.StatusInternalServerError {
@@ -116,21 +184,21 @@ func (s *Server) overrideMade(c echo.Context, who *tocsin.Principal) error {
 	return s.showOnCall(c, r.status, &typed)
 }
 
-// overrideCancelled cancels an override.
-func (s *Server) overrideCancelled(c echo.Context, who *tocsin.Principal) error {
-	if _, err := s.form(c); err != nil {
-		return err
-	}
-	id := param(c, "id")
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
-	defer cancel()
-	if !who.May(tocsin.RightManage) {
-		if err := s.mayCancel(ctx, id, who.Name); err != nil {
+// overrideAnswered cancels an override, or answers a swap.
+func (s *Server) overrideAnswered(answer tocsin.OverrideAnswer, code string) personal {
+	return func(c echo.Context, who *tocsin.Principal) error {
+		if _, err := s.form(c); err != nil {
 			return err
 		}
+		id := param(c, "id")
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+		defer cancel()
+		if err := s.mayChange(ctx, who, id, answer); err != nil {
+			return err
+		}
+		if _, err := s.deps.Overrides.AnswerOverride(ctx, id, pageActor(who), answer); err != nil {
+			return missing(err, "override", id)
+		}
+		return done(c, "/oncall", code, "overrides")
 	}
-	if _, err := s.deps.Overrides.AnswerOverride(ctx, id, pageActor(who), tocsin.OverrideCancel); err != nil {
-		return missing(err, "override", id)
-	}
-	return done(c, "/oncall", doneCancel, "overrides")
 }

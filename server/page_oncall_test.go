@@ -165,7 +165,6 @@ func TestOverridesThatAreRefused(t *testing.T) {
 		"unknown":          {"user", "mallory", "user: "},
 		"odd":              {"user", "\u202e", "user: "},
 		"long":             {"comment", strings.Repeat("x", 5000), "comment: longer"},
-		"swap":             {"kind", "swap", "kind: a swap"},
 		"odd kind":         {"kind", "<script>", "kind: "},
 	} {
 		fields := formOf("schedule", "primary", "kind", "replace", "user", "cy", "from", "2026-11-23T10:00", "to", "2026-11-23T18:30")
@@ -182,4 +181,46 @@ func TestOverridesThatAreRefused(t *testing.T) {
 	assert.Empty(t, r.overrides)
 	assert.Equal(t, 403, w.send("/overrides", formOf("schedule", "primary"), "Sec-Fetch-Site", "cross-site").Code)
 	assert.Equal(t, 415, w.ask("POST", "/overrides", "{}").Code)
+}
+
+func TestTimeOffAndSwapsFromThePage(t *testing.T) {
+	t.Parallel()
+	r := &rota{}
+	w, _, _ := guarded(t, server.Config{}, func(d *server.Deps) { d.OnCall, d.Overrides = r, r })
+	as := func(role string) []string { return []string{"Authorization", "Bearer tocsin_" + role} }
+	page := safe(t, w.ask("GET", "/oncall", "", as("manager")...))
+	for _, id := range []string{"override", "timeoff", "swap"} {
+		assert.Contains(t, page, `<details class="box" id="`+id+`"`)
+	}
+	assert.NotContains(t, safe(t, w.ask("GET", "/oncall", "", as("viewer")...)), `id="timeoff"`)
+
+	rec := w.send("/overrides", formOf("kind", "time_off", "user", "ana", "from", "2026-12-01T00:00", "to", "2026-12-08T00:00"), as("manager")...)
+	require.Equal(t, 303, rec.Code, rec.Body.String())
+	assert.Equal(t, "/oncall?done=time-off-made#overrides", rec.Header().Get("Location"))
+	require.Len(t, r.overrides, 1)
+	assert.Empty(t, r.overrides[0].Schedule, "of all schedules")
+	assert.Equal(t, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), r.overrides[0].From, "they have no clock in common")
+	assert.Contains(t, safe(t, w.ask("GET", "/oncall", "", as("viewer")...)), "<bdi>ana</bdi></strong> is away on all schedules")
+	rec = w.send("/overrides", formOf("kind", "time_off", "user", "ana", "from", "2026-12-01T00:00", "to", "2020-12-08T00:00"), as("manager")...)
+	require.Equal(t, 400, rec.Code)
+	assert.Contains(t, safe(t, rec), `id="timeoff" open`)
+
+	rec = w.send("/overrides", formOf("kind", "swap", "schedule", "primary", "user", "responder", "replaces", "manager", "from", "2026-12-01T00:00", "to", "2026-12-02T00:00"), as("manager")...)
+	require.Equal(t, 303, rec.Code, rec.Body.String())
+	require.Len(t, r.overrides, 2)
+	id := r.overrides[1].ID
+	for role, want := range map[string]bool{"manager": false, "responder": true, "viewer": false} {
+		page := safe(t, w.ask("GET", "/oncall", "", as(role)...))
+		assert.Contains(t, page, "waits for an answer")
+		assert.Equal(t, want, strings.Contains(page, `action="/overrides/`+id+`/accept"`), role)
+		assert.Equal(t, want, strings.Contains(page, `action="/overrides/`+id+`/decline"`), role)
+	}
+	rec = w.send("/overrides/"+id+"/accept", formOf(), as("responder")...)
+	require.Equal(t, 303, rec.Code)
+	assert.Equal(t, "/oncall?done=swap-accepted#overrides", rec.Header().Get("Location"))
+	assert.Equal(t, tocsin.OverrideActive, r.overrides[1].State)
+	page = safe(t, w.ask("GET", "/oncall?done=swap-accepted", "", as("responder")...))
+	assert.Contains(t, page, "Accepted: the shift is yours.")
+	assert.NotContains(t, page, "/accept")
+	assert.Equal(t, 404, w.send("/overrides/o9/decline", formOf(), as("responder")...).Code)
 }

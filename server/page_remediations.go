@@ -27,7 +27,7 @@ func (s *Server) remediationsPage(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	runs, err := s.deps.Remedies.Remediations(ctx, "")
+	runs, err := s.runsFor(ctx, top.Who, "")
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,8 @@ func (s *Server) remediationsPage(c echo.Context, _ *tocsin.Principal) error {
 	}
 	return s.page(c, http.StatusOK, "remediations", &remediationsView{
 		page: top, Remedies: remedies, Stopped: stopped, AllStopped: slices.Contains(stopped, ""),
-		Waiting: waiting, Runs: rest[:min(len(rest), remediationRows)], More: len(rest) - remediationRows, CanRemediate: s.deps.Remediator != nil,
+		Waiting: waiting, Runs: rest[:min(len(rest), remediationRows)], More: len(rest) - remediationRows,
+		CanRemediate: s.deps.Remediator != nil && top.Who.May(tocsin.RightRespond),
 	})
 }
 
@@ -70,6 +71,7 @@ func (s *Server) remediationPage(c echo.Context, _ *tocsin.Principal) error {
 		return missing(err, "remediation", id)
 	}
 	top.Title = short(rowTitle, r.Remedy+" on "+r.Target)
+	top.Can = s.mayIn(c.Request().Context(), top.Who, tocsin.RightRespond, r.Incident) == nil
 	if !r.State.Final() {
 		top.Refresh, top.Poll = refreshRunning, pollOutput
 	}
@@ -98,11 +100,12 @@ func (s *Server) planPage(c echo.Context, _ *tocsin.Principal) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), 2*s.config.Limits.Wait)
 	defer cancel()
-	inc, err := s.deps.Reader.Get(ctx, id)
+	inc, err := s.reader(c).Get(ctx, id)
 	if err != nil {
 		return missing(err, "incident", id)
 	}
 	v := planView{page: s.top(c, "Plan: "+name, 0), Incident: inc, Name: name, Target: target, CanRemediate: s.deps.Remediator != nil}
+	v.Can = v.Who.MayIn(tocsin.RightRespond, inc)
 	status := http.StatusOK
 	if v.Plans, err = s.deps.Remedies.Plan(ctx, id, name, target); err != nil {
 		r := refusalOf(err)

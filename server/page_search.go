@@ -60,13 +60,13 @@ func matchAny(ms []*matcher, sets []tocsin.Labels) bool {
 
 // search returns the incidents of which an alert fits the matchers. looked is how
 // many it has looked at, where time did not allow for all; otherwise 0.
-func (s *Server) search(ctx context.Context, list []*tocsin.Incident, ms []*matcher) (found []*tocsin.Incident, looked int, err error) {
+func (s *Server) search(ctx context.Context, r tocsin.Reader, list []*tocsin.Incident, ms []*matcher) (found []*tocsin.Incident, looked int, err error) {
 	end := time.Now().Add(searchTime)
 	for n, i := range list {
 		if time.Now().After(end) {
 			return found, n, nil
 		}
-		sets, err := s.found.of(ctx, s.deps.Reader, i)
+		sets, err := s.found.of(ctx, r, i)
 		if err != nil {
 			return nil, 0, err
 		}

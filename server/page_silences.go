@@ -70,9 +70,9 @@ type silenceCard struct {
 // Card is a silence with what may be done to it.
 func (v *silencesView) Card(r silenceRow) silenceCard { return silenceCard{&r, v.Can, v.Least} }
 
-// Again is the query of a form that begins with what the silence is.
+// Again leads to a form that begins with what the silence is.
 func (r *silenceRow) Again() string {
-	return url.Values{"matchers": {strings.Join(r.Matchers, "\n")}, "comment": {r.Comment}}.Encode()
+	return "/silences?" + url.Values{"matchers": {strings.Join(r.Matchers, "\n")}, "comment": {r.Comment}}.Encode() + "#new"
 }
 
 // silenceForm is what somebody typed.
@@ -194,9 +194,23 @@ type silencePreview struct {
 	page
 	Form    silenceForm
 	Silence tocsin.Silence
-	// Hidden is nil where it is not known, and Unknown says why.
+	// Hidden is nil where it is not known, and Unknown says why. Firing is how many
+	// alerts fire at all; 0: it is not known.
 	Hidden  *tocsin.Hidden
 	Unknown string
+	Firing  int
+}
+
+// What is much for one silence to hide: so many alerts, or half of what fires where
+// that is a few at least.
+const (
+	muchAlerts = 10
+	fewAlerts  = 3
+)
+
+// Much reports whether it would hide so much that nobody may do it by the way.
+func (v *silencePreview) Much() bool {
+	return v.Hidden != nil && (v.Hidden.Alerts >= muchAlerts || v.Hidden.Alerts >= fewAlerts && 2*v.Hidden.Alerts >= v.Firing)
 }
 
 // Lines are the matchers for the form that makes it.
@@ -242,6 +256,9 @@ func (s *Server) count(ctx context.Context, v *silencePreview) error {
 			return nil
 		}
 		v.Hidden = &h
+		if s.deps.Stats != nil {
+			v.Firing = s.deps.Stats().Firing
+		}
 		return nil
 	})
 }
@@ -257,6 +274,9 @@ func (s *Server) makeSilence(c echo.Context, who *tocsin.Principal) error {
 	in, err := typed.silence(s.deps.Now())
 	if err != nil {
 		return s.showPreview(c, http.StatusBadRequest, typed, err)
+	}
+	if f.Get("much") != "" && f.Get("sure") != "yes" {
+		return s.showPreview(c, http.StatusConflict, typed, nil)
 	}
 	in.CreatedBy = pageActor(who)
 	s.silencing.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,15 +52,15 @@ func (s *silences) ExpireSilence(_ context.Context, id, by string) error {
 
 func (s *silences) Silences(context.Context) ([]tocsin.Silence, error) { return s.list, s.err }
 
-func withSilences(t testing.TB, hides func([]string) (tocsin.Hidden, error)) (*world, *silences) {
+func withSilences(t testing.TB, hides func([]string) (tocsin.Hidden, error), change ...func(*server.Deps)) (*world, *silences) {
 	t.Helper()
 	k := &silences{}
-	w := newWorld(t, server.Config{}, func(d *server.Deps) {
+	w := newWorld(t, server.Config{}, append(change, func(d *server.Deps) {
 		d.Silencer = k
 		if hides != nil {
 			d.Hides = func(_ context.Context, ms []string) (tocsin.Hidden, error) { return hides(ms) }
 		}
-	})
+	})...)
 	return w, k
 }
 
@@ -108,6 +109,11 @@ func TestSilenceFromThePage(t *testing.T) {
 	assert.Zero(t, k.puts, "looking makes nothing")
 
 	f := hidden(t, page)
+	rec := w.send("/silences", f)
+	assert.Equal(t, 409, rec.Code, "so much is not hidden by the way")
+	assert.Contains(t, safe(t, rec), "Yes: hide at least 41 alerts")
+	assert.Empty(t, k.list)
+	f.Set("sure", "yes")
 	for range 2 {
 		rec := w.send("/silences", f)
 		require.Equal(t, 303, rec.Code, rec.Body.String())
@@ -125,7 +131,7 @@ func TestSilenceFromThePage(t *testing.T) {
 		assert.Equal(t, 303, w.send("/silences/s1/extend", extend).Code)
 	}
 	assert.Equal(t, now.Add(5*time.Hour), k.list[0].EndsAt, "sent twice, extended once")
-	rec := w.send("/silences/s1/extend", formOf("for", "2h", "shown", "2026-11-22T09:00:00Z"))
+	rec = w.send("/silences/s1/extend", formOf("for", "2h", "shown", "2026-11-22T09:00:00Z"))
 	assert.Equal(t, 409, rec.Code)
 	assert.Contains(t, safe(t, rec), "somebody changed it")
 
@@ -134,11 +140,29 @@ func TestSilenceFromThePage(t *testing.T) {
 	assert.Equal(t, 409, w.send("/silences/s1/extend", formOf("for", "2h", "shown", "2026-11-22T05:00:00Z")).Code)
 	page = safe(t, w.ask("GET", "/silences", ""))
 	assert.Contains(t, page, `<summary><h2>Expired</h2>`)
-	assert.Contains(t, page, "Again…")
+	again := regexp.MustCompile(`<a href="([^"]+)">Again…`).FindStringSubmatch(page)
+	require.NotNil(t, again)
+	page = safe(t, w.ask("GET", strings.ReplaceAll(again[1], "&amp;", "&"), ""))
+	assert.Contains(t, page, "alertname=&#34;Node&lt;b&gt;&#34;\nregion=~&#34;us-.*&#34;", "it begins with what the silence was")
 	assert.Equal(t, 404, w.send("/silences/s9/expire", formOf()).Code)
 	assert.Equal(t, 404, w.send("/silences/s9/extend", extend).Code)
 	assert.Equal(t, 403, w.send("/silences", f, "Sec-Fetch-Site", "cross-site").Code)
 	assert.Equal(t, 415, w.ask("POST", "/silences", "{}").Code)
+}
+
+// What is little is silenced by one button.
+func TestHowMuchASilenceHides(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		hides, firing int
+		much          bool
+	}{{0, 0, false}, {2, 2, false}, {3, 6, true}, {3, 7, false}, {9, 100, false}, {10, 100, true}} {
+		w, _ := withSilences(t, func([]string) (tocsin.Hidden, error) { return tocsin.Hidden{Alerts: tc.hides}, nil }, func(d *server.Deps) {
+			d.Stats = func() tocsin.Stats { return tocsin.Stats{Firing: tc.firing} }
+		})
+		page := safe(t, w.ask("GET", preview("matchers", "a=b", "comment", "c"), ""))
+		assert.Equal(t, tc.much, strings.Contains(page, `name="sure" value="yes" required`), "%d of %d", tc.hides, tc.firing)
+	}
 }
 
 func TestSilencesThatAreRefused(t *testing.T) {

@@ -76,6 +76,10 @@ type SandboxOffer struct {
 type systemView struct {
 	page
 	Of System
+	// Audit and Access are true for those who may look at these pages. Verified is
+	// what verifying the audit log has found last; nil: nobody has yet.
+	Audit, Access bool
+	Verified      *verified
 }
 
 // Size of the store for a person.
@@ -89,10 +93,30 @@ func (s *Server) getSystem(c echo.Context, _ *tocsin.Principal) error {
 	return s.json(c, v)
 }
 
-func (s *Server) systemPage(c echo.Context, _ *tocsin.Principal) error {
+// accessPages are the pages of who has changed what, and of who can come in.
+func (s *Server) accessPages(e *echo.Echo) {
+	audit := func(h personal) echo.HandlerFunc {
+		return s.manager(s.forPeople(needs(s.deps.Audit != nil, "audit log", h)))
+	}
+	e.GET(pathAuditPage, audit(s.auditLogPage))
+	e.POST("/audit/verify", audit(s.auditVerified))
+	admin := func(have bool, what string, h personal) echo.HandlerFunc {
+		return s.admin(s.forPeople(needs(have, what, h)))
+	}
+	tokens, sessions := s.deps.Tokens != nil, s.deps.Sessions != nil
+	e.GET(pathAccessPage, admin(tokens || sessions, "tokens", s.accessPage))
+	e.POST("/tokens", admin(tokens, "tokens", s.tokenMade))
+	e.POST("/tokens/:id/revoke", admin(tokens, "tokens", s.tokenRevoked))
+	e.POST("/sessions/:id/end", admin(sessions, "sessions", s.sessionEnded))
+}
+
+func (s *Server) systemPage(c echo.Context, who *tocsin.Principal) error {
 	v, err := s.deps.System(c.Request().Context())
 	if err != nil {
 		return err
 	}
-	return s.page(c, http.StatusOK, "system", systemView{s.top(c, "System", 30), v})
+	return s.page(c, http.StatusOK, "system", systemView{
+		page: s.top(c, "System", 30), Of: v, Verified: s.verified.Load(),
+		Audit: who.May(tocsin.RightManage) && s.deps.Audit != nil, Access: who.May(tocsin.RightAdmin) && (s.deps.Tokens != nil || s.deps.Sessions != nil),
+	})
 }

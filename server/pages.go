@@ -16,7 +16,7 @@ import (
 //go:embed pages
 var pageFiles embed.FS
 
-//go:embed openapi.json
+//go:embed openapi.yaml
 var openAPIDocument []byte
 
 // pagePolicy lets a page load what this server serves, and nothing else; what is
@@ -51,7 +51,8 @@ type page struct {
 	Refresh int
 	// Nav leads to the other pages.
 	Nav []navItem
-	// Who looks at it, and whether they may look, and act.
+	// Who looks at it, whether they may look, and whether they may act on what it
+	// shows.
 	Who      *tocsin.Principal
 	May, Can bool
 	// Session is true where they can log out.
@@ -74,19 +75,20 @@ type navItem struct {
 	Here       bool
 }
 
-// navigation is what the header offers: the pages whose parts are there.
-func (s *Server) navigation(path string) []navItem {
+// navigation is what the header offers: the pages whose parts are there, and that
+// who asks may open.
+func (s *Server) navigation(path string, who *tocsin.Principal) []navItem {
 	all := []struct {
 		item navItem
 		have bool
 	}{
 		{navItem{Path: "/", Text: "Incidents"}, true},
 		{navItem{Path: "/oncall", Text: "On call"}, s.deps.OnCall != nil},
-		{navItem{Path: "/silences", Text: "Silences"}, true},
+		{navItem{Path: "/silences", Text: "Silences"}, who.May(tocsin.RightView)},
 		{navItem{Path: "/runbooks", Text: "Runbooks"}, true},
 		{navItem{Path: "/remediations", Text: "Remediations"}, s.deps.Remedies != nil},
 		{navItem{Path: "/insights", Text: "Insights"}, s.deps.Insights != nil},
-		{navItem{Path: "/system", Text: "System"}, s.deps.System != nil},
+		{navItem{Path: "/system", Text: "System"}, s.deps.System != nil && who.May(tocsin.RightView)},
 	}
 	var list []navItem
 	for _, n := range all {
@@ -94,7 +96,7 @@ func (s *Server) navigation(path string) []navItem {
 			continue
 		}
 		n.item.Here = n.item.Path == path || n.item.Path != "/" && strings.HasPrefix(path, n.item.Path+"/") ||
-			n.item.Path == "/" && strings.HasPrefix(path, "/incidents/")
+			n.item.Path == "/" && strings.HasPrefix(path, "/incidents/") || n.item.Path == "/runbooks" && path == "/runbooks-coverage"
 		list = append(list, n.item)
 	}
 	return list
@@ -106,10 +108,10 @@ func (s *Server) top(c echo.Context, title string, refresh int) page {
 	who := whoOf(c)
 	p := page{
 		Title: title, Now: s.deps.Now(), Refresh: refresh, Session: len(c.Request().CookiesNamed(s.gate.Load().cookieName(cookieSession))) > 0,
-		Who: who, May: who.May(tocsin.RightView), Can: who.May(tocsin.RightRespond), Told: told(c), Nonce: rand.Text(),
+		Who: who, May: who.MaySomewhere(tocsin.RightView), Can: who.MaySomewhere(tocsin.RightRespond), Told: told(c), Nonce: rand.Text(),
 	}
 	if p.May {
-		p.Nav = s.navigation(c.Request().URL.Path)
+		p.Nav = s.navigation(c.Request().URL.Path, who)
 	}
 	if s.deps.Log != nil {
 		p.Seq = s.deps.Log.LastSeq()
@@ -182,42 +184,50 @@ func (s *Server) forPeople(h personal) personal {
 func (s *Server) pageRoutes(e *echo.Echo) {
 	view := func(path string, h personal) { e.GET(path, s.viewer(s.forPeople(h))) }
 	act := func(path string, h personal) { e.POST(path, s.responder(s.forPeople(h))) }
+	someView := func(path string, h personal) { e.GET(path, s.someViewer(s.forPeople(h))) }
+	someAct := func(path string, h personal) { e.POST(path, s.someResponder(s.forPeople(h))) }
+	viewIn := func(path string, h personal) { e.GET(path, s.viewerIn(s.forPeople(h))) }
+	actIn := func(path string, h personal) { e.POST(path, s.responderIn(s.forPeople(h))) }
 
-	view("/", s.indexPage)
-	act("/incidents/acknowledge", s.acknowledgeMany)
-	view("/incidents/:id", s.incidentPage)
+	someView("/", s.indexPage)
+	someAct("/incidents/acknowledge", s.acknowledgeMany)
+	viewIn("/incidents/:id", s.incidentPage)
 	for _, kind := range actionKinds() {
-		act("/incidents/:id/"+string(kind), s.actForm(kind))
+		actIn("/incidents/:id/"+string(kind), s.actForm(kind))
 	}
-	e.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
+	e.GET("/incidents/:id/beside", s.viewerIn(needs(s.deps.Beside != nil, "what stands beside", s.besidePage)))
 	view("/system", needs(s.deps.System != nil, "system", s.systemPage))
-	view("/insights", needs(s.deps.Insights != nil, "insights", s.insightsPage))
-	view("/incidents/:id/why", needs(s.deps.Why != nil, "traces", s.whyPage))
-	e.GET("/incidents/:id/postmortem.md", s.viewer(s.postmortemFile))
-	e.GET("/incidents/:id/graph.svg", s.viewer(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
-	e.GET("/oncall", s.viewer(s.onCallPage))
+	s.accessPages(e)
+	someView("/insights", needs(s.deps.Insights != nil, "insights", s.insightsPage))
+	viewIn("/incidents/:id/why", needs(s.deps.Why != nil, "traces", s.whyPage))
+	e.GET("/incidents/:id/postmortem.md", s.viewerIn(s.postmortemFile))
+	e.GET("/incidents/:id/graph.svg", s.viewerIn(needs(s.deps.Graph != nil, "graphs", s.getGraph)))
+	e.GET("/oncall", s.someViewer(s.onCallPage))
 	overrides := func(h personal) personal {
 		return needs(s.deps.OnCall != nil && s.deps.Overrides != nil, "overrides", h)
 	}
-	act("/overrides", overrides(s.overrideMade))
-	act("/overrides/:id/cancel", overrides(s.overrideCancelled))
+	someAct("/overrides", overrides(s.overrideMade))
+	someAct("/overrides/:id/cancel", overrides(s.overrideAnswered(tocsin.OverrideCancel, doneCancel)))
+	someAct("/overrides/:id/accept", overrides(s.overrideAnswered(tocsin.OverrideAccept, doneAccept)))
+	someAct("/overrides/:id/decline", overrides(s.overrideAnswered(tocsin.OverrideDecline, doneDecline)))
 	view("/silences", s.silencesPage)
 	view("/silences/preview", s.previewSilence)
 	act("/silences", s.makeSilence)
 	act("/silences/:id/expire", s.expireSilenceForm)
 	act("/silences/:id/extend", s.extendSilence)
-	view("/runbooks", s.runbooksPage)
-	view("/runbooks/*", s.runbookPage)
+	someView("/runbooks", s.runbooksPage)
+	someView("/runbooks-coverage", s.runbookCoveragePage)
+	someView("/runbooks/*", s.runbookPage)
 	remedies := func(h personal) personal { return needs(s.deps.Remedies != nil, "remedies", h) }
-	view("/remediations", remedies(s.remediationsPage))
-	view("/remediations/:id", remedies(s.remediationPage))
-	view("/incidents/:id/remedies/:name", remedies(s.planPage))
+	someView("/remediations", remedies(s.remediationsPage))
+	e.GET("/remediations/:id", s.viewerOfRun(s.forPeople(remedies(s.remediationPage))))
+	viewIn("/incidents/:id/remedies/:name", remedies(s.planPage))
 	remediate := func(h personal) personal { return needs(s.deps.Remediator != nil, "remedies", h) }
-	act("/incidents/:id/remediate", remediate(s.remediateForm))
-	act("/remediations/:id/approve", remediate(s.answerForm(true)))
-	act("/remediations/:id/deny", remediate(s.answerForm(false)))
+	actIn("/incidents/:id/remediate", remediate(s.remediateForm))
+	e.POST("/remediations/:id/approve", s.responderOfRun(s.forPeople(remediate(s.answerForm(true)))))
+	e.POST("/remediations/:id/deny", s.responderOfRun(s.forPeople(remediate(s.answerForm(false)))))
 	act("/remedies/stop", remediate(s.holdForm(true)))
 	act("/remedies/resume", remediate(s.holdForm(false)))
-	e.GET("/events", s.viewer(needs(s.deps.Log != nil, "events", s.pageEvents)))
+	e.GET("/events", s.someViewer(needs(s.deps.Log != nil, "events", s.pageEvents)))
 	e.GET("/assets/:name", s.asset)
 }

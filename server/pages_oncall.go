@@ -81,7 +81,9 @@ type onCallView struct {
 	Overrides     []overrideView
 	MoreOverrides int
 	CanOverride   bool
-	Form          *overrideForm
+	// Boxes are the forms; Typed is what somebody typed into one of them; nil: nothing.
+	Boxes []overrideBox
+	Typed *overrideForm
 }
 
 func (s *Server) onCallPage(c echo.Context, _ *tocsin.Principal) error {
@@ -96,18 +98,13 @@ func (s *Server) onCallPage(c echo.Context, _ *tocsin.Principal) error {
 
 // showOnCall shows the page, with what is wrong with a form where there is one.
 func (s *Server) showOnCall(c echo.Context, status int, f *overrideForm) error {
-	v := onCallView{page: s.top(c, "On call", 0), Calendars: s.deps.Calendar != nil, Weeks: 2, Only: c.QueryParam("schedule"), Form: &overrideForm{}}
+	v := onCallView{page: s.top(c, "On call", 0), Calendars: s.deps.Calendar != nil, Weeks: 2, Only: c.QueryParam("schedule"), Typed: f}
 	v.CanOverride = v.Can && s.deps.Overrides != nil
 	if v.Poll = pollOnCall; !v.CanOverride {
 		v.Refresh = 60 // where there is no form that it would empty
 	}
 	if n, err := strconv.Atoi(c.QueryParam("weeks")); err == nil && slices.Contains(v.Choices(), n) {
 		v.Weeks = n
-	}
-	if f != nil {
-		v.Form = f
-	} else {
-		v.Form.Schedule = v.Only
 	}
 	if err := s.plan(c.Request().Context(), func(ctx context.Context) error { return s.fillOnCall(ctx, &v) }); err != nil {
 		return err
@@ -117,6 +114,14 @@ func (s *Server) showOnCall(c echo.Context, status int, f *overrideForm) error {
 
 // Choices are how many weeks can be looked at.
 func (v *onCallView) Choices() []int { return []int{2, 4, 8} }
+
+// Feeds are the people whose calendars who looks at it may subscribe to.
+func (v *onCallView) Feeds() []string {
+	if v.Who.May(tocsin.RightView) {
+		return v.Users
+	}
+	return slices.DeleteFunc(slices.Clone(v.Users), func(name string) bool { return name != v.Who.Name })
+}
 
 // Address is that of the page for so many weeks.
 func (v *onCallView) Address(weeks int) string { return onCallAddress(v.Only, weeks) }
@@ -135,15 +140,19 @@ func (s *Server) fillOnCall(ctx context.Context, v *onCallView) error {
 	if err != nil {
 		return err
 	}
+	current = shiftsFor(v.Who, current)
 	onDutyFirst(current)
 	next, err := s.deps.OnCall.Shifts(ctx, tocsin.ShiftQuery{From: now.Add(-day), To: now.AddDate(0, 0, 7*v.Weeks)})
 	if err != nil {
 		return err
 	}
-	all := s.deps.OnCall.Schedules()
+	next = shiftsFor(v.Who, next)
+	all := s.schedulesFor(v.Who)
 	for i := range all {
 		info := &all[i]
-		v.Names = append(v.Names, info.Name)
+		if v.Who.MayOn(tocsin.RightRespond, info.Name) || v.Who.May(tocsin.RightView) {
+			v.Names = append(v.Names, info.Name)
+		}
 		for _, user := range info.Users {
 			if !slices.Contains(v.Users, user) && len(v.Users) < pageUsers {
 				v.Users = append(v.Users, user)
@@ -154,7 +163,7 @@ func (s *Server) fillOnCall(ctx context.Context, v *onCallView) error {
 		}
 	}
 	if v.Only != "" && len(v.Schedules) == 0 {
-		return notFound("schedule " + strconv.Quote(clip(v.Only)))
+		return noSchedule(v.Only)
 	}
 	v.drawAll(all, now)
 	s.fillProof(ctx, v, now)
@@ -169,11 +178,13 @@ func (s *Server) fillProof(ctx context.Context, v *onCallView, now time.Time) {
 		v.Unknown = clip(refusalOf(err).message)
 		s.deps.Logger.Warn("coverage could not be computed for the page", "error", err)
 	}
+	uncovered = uncoveredFor(v.Who, uncovered)
 	v.Uncovered, v.MoreUncovered = viewUncovered(uncovered), max(0, len(uncovered)-pageUncovered)
 	shares, err := s.deps.OnCall.Fairness(ctx, now.Add(-fairnessSpan), now)
 	if v.Uneven = err != nil; v.Uneven {
 		s.deps.Logger.Warn("fairness could not be computed for the page", "error", err)
 	}
+	shares = s.sharesFor(v.Who, shares)
 	v.Shares = shares[:min(len(shares), pageShares)]
 }
 
@@ -181,7 +192,7 @@ func (s *Server) fillOverrides(ctx context.Context, v *onCallView, all []tocsin.
 	if s.deps.Overrides == nil {
 		return nil
 	}
-	list, err := s.deps.Overrides.Overrides(ctx)
+	list, err := s.overridesFor(ctx, v.Who)
 	if err != nil {
 		return err
 	}
@@ -189,7 +200,10 @@ func (s *Server) fillOverrides(ctx context.Context, v *onCallView, all []tocsin.
 	for i := range all {
 		zones[all[i].Name] = zoneOf(&all[i])
 	}
-	v.Overrides, v.MoreOverrides = viewOverrides(list, zones, v.Who, v.Now)
+	v.Overrides, v.MoreOverrides = viewOverrides(list, zones, commonZone(all), v.Who, v.Now)
+	if v.CanOverride {
+		v.Boxes = v.boxes(all)
+	}
 	return nil
 }
 

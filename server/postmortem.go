@@ -65,8 +65,9 @@ func (s *Server) postmortem(c echo.Context) (*postmortem.Report, error) {
 		m.Remediations, err = s.deps.Remedies.Remediations(ctx, id)
 		note("remedies", err)
 	}
-	if s.deps.ChangesBefore != nil {
+	if s.deps.ChangesBefore != nil && whoOf(c).May(tocsin.RightView) { // what was changed is no team's
 		m.Changes, err = s.deps.ChangesBefore(ctx, d.Incident)
+		m.Changes = shownTo(whoOf(c), m.Changes)
 		note("changes", err)
 	}
 	silences, err := s.deps.Silencer.Silences(ctx)

@@ -117,7 +117,7 @@ func ofEcho(he *echo.HTTPError) *refusal {
 	code := codeInternal
 	switch {
 	case he.Code == http.StatusNotFound:
-		return refuse(he.Code, codeNotFound, "", "there is nothing here; GET /api/v1/openapi.json lists what there is")
+		return refuse(he.Code, codeNotFound, "", "there is nothing here; GET /api/v1/openapi.yaml lists what there is")
 	case he.Code == http.StatusMethodNotAllowed:
 		return refuse(he.Code, codeMethod, "", "this path does not take that method; the Allow header lists those it does")
 	case he.Code < http.StatusInternalServerError:
@@ -176,6 +176,10 @@ func (s *Server) handleError(err error, c echo.Context) {
 	r := refusalOf(err)
 	s.logRefusal(c, r)
 	if c.Response().Committed {
+		return
+	}
+	if strings.HasPrefix(c.Request().URL.Path, pathAlertmanager) {
+		_ = amRefuse(c, r, false) // the client has gone: nobody to tell
 		return
 	}
 	h := c.Response().Header()

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/labstack/echo/v4"
 
@@ -51,17 +52,17 @@ type remediationRequest struct {
 const maxTarget = 1 << 10
 
 func (s *Server) remediationRoutes(api *echo.Group) {
-	ask := func(h personal) echo.HandlerFunc { return s.viewer(needs(s.deps.Remedies != nil, "remedies", h)) }
-	do := func(h personal) echo.HandlerFunc { return s.responder(needs(s.deps.Remediator != nil, "remedies", h)) }
-	api.GET("/remedies", ask(s.listRemedies))
-	api.POST("/remedies/stop", do(s.holdRemedies(true)))
-	api.POST("/remedies/resume", do(s.holdRemedies(false)))
-	api.GET("/remediations", ask(s.listRemediations))
-	api.GET("/remediations/:id", ask(s.getRemediation))
-	api.POST("/remediations/:id/approve", do(s.answerRemediation(true)))
-	api.POST("/remediations/:id/deny", do(s.answerRemediation(false)))
-	api.GET("/incidents/:id/remedies", ask(s.planRemedies))
-	api.POST("/incidents/:id/remediate", do(s.remediate))
+	ask := func(h personal) personal { return needs(s.deps.Remedies != nil, "remedies", h) }
+	do := func(h personal) personal { return needs(s.deps.Remediator != nil, "remedies", h) }
+	api.GET("/remedies", s.someViewer(ask(s.listRemedies)))
+	api.POST("/remedies/stop", s.responder(do(s.holdRemedies(true))))
+	api.POST("/remedies/resume", s.responder(do(s.holdRemedies(false))))
+	api.GET("/remediations", s.someViewer(ask(s.listRemediations)))
+	api.GET("/remediations/:id", s.viewerOfRun(ask(s.getRemediation)))
+	api.POST("/remediations/:id/approve", s.responderOfRun(do(s.answerRemediation(true))))
+	api.POST("/remediations/:id/deny", s.responderOfRun(do(s.answerRemediation(false))))
+	api.GET("/incidents/:id/remedies", s.viewerIn(ask(s.planRemedies)))
+	api.POST("/incidents/:id/remediate", s.responderIn(do(s.remediate)))
 }
 
 func (s *Server) listRemedies(c echo.Context, _ *tocsin.Principal) error {
@@ -72,16 +73,25 @@ func (s *Server) listRemedies(c echo.Context, _ *tocsin.Principal) error {
 	return s.json(c, map[string]any{"remedies": orEmpty(list), "stopped": orEmpty(stopped)})
 }
 
-func (s *Server) listRemediations(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) listRemediations(c echo.Context, who *tocsin.Principal) error {
 	incident := c.QueryParam("incident")
 	if err := validName("incident", incident); err != nil {
 		return err
 	}
-	list, err := s.deps.Remedies.Remediations(c.Request().Context(), incident)
+	list, err := s.runsFor(c.Request().Context(), who, incident)
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"remediations": orEmpty(list)})
+	part, next, err := paged(c, list, newestRun)
+	if err != nil {
+		return err
+	}
+	return s.listed(c, "remediations", part, next)
+}
+
+// newestRun puts the newest run first.
+func newestRun(r *tocsin.Remediation) string {
+	return fmt.Sprintf("%019d-%s", math.MaxInt64-r.ProposedAt.UnixNano(), r.ID)
 }
 
 func (s *Server) getRemediation(c echo.Context, _ *tocsin.Principal) error {
@@ -90,6 +100,11 @@ func (s *Server) getRemediation(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return missing(err, "remediation", id)
 	}
+	tag, err := etagOf(r)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(headerETag, tag)
 	return s.json(c, map[string]any{"remediation": r, "output": output})
 }
 
@@ -151,12 +166,32 @@ func (s *Server) answerRemediation(approve bool) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		id := param(c, "id")
+		if err := s.runUnchanged(c, id); err != nil {
+			return err
+		}
 		r, err := s.deps.Remediator.Answer(ctx, id, in.By, approve)
 		if err != nil {
 			return missing(err, "remediation", id)
 		}
 		return s.json(c, map[string]any{"remediation": r})
 	}
+}
+
+// runUnchanged holds what If-Match asks for, as silenceUnchanged does.
+func (s *Server) runUnchanged(c echo.Context, id string) error {
+	hold := unchanged(c)
+	if hold == nil {
+		return nil
+	}
+	r, _, err := s.deps.Remedies.Remediation(c.Request().Context(), id)
+	if err != nil {
+		return missing(err, "remediation", id)
+	}
+	tag, err := etagOf(r)
+	if err != nil {
+		return err
+	}
+	return hold(tag)
 }
 
 // holdRemedies stops remedies, or has them go on.

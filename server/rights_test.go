@@ -35,7 +35,7 @@ var rights = map[string]string{
 		GET /-/ready
 		HEAD /-/ready
 		GET /metrics
-		GET /api/v1/openapi.json
+		GET /api/v1/openapi.yaml
 		GET /assets/:name
 		GET /status
 		HEAD /status
@@ -72,6 +72,7 @@ var rights = map[string]string{
 		GET /api/v1/oncall/coverage
 		GET /api/v1/oncall/fairness
 		GET /api/v1/overrides
+		GET /api/v1/overrides/:id
 		GET /api/v1/remediations
 		GET /api/v1/remediations/:id
 		GET /api/v1/remedies
@@ -83,6 +84,7 @@ var rights = map[string]string{
 		GET /api/v1/shifts
 		GET /api/v1/silences
 		GET /api/v1/silences/:id
+		GET /api/v1/silences/preview
 		GET /api/v1/stats
 		GET /api/v1/users/:name/calendar.ics
 		GET /api/v2/alerts
@@ -103,6 +105,7 @@ var rights = map[string]string{
 		GET /remediations
 		GET /remediations/:id
 		GET /runbooks
+		GET /runbooks-coverage
 		GET /runbooks/*
 		GET /silences
 		GET /silences/preview`,
@@ -152,13 +155,17 @@ var rights = map[string]string{
 		POST /remedies/resume
 		POST /remedies/stop
 		POST /overrides
+		POST /overrides/:id/accept
 		POST /overrides/:id/cancel
+		POST /overrides/:id/decline
 		POST /silences
 		POST /silences/:id/expire
 		POST /silences/:id/extend`,
 	string(tocsin.RightManage): `
 		GET /api/v1/audit
-		GET /api/v1/audit/verify`,
+		GET /api/v1/audit/verify
+		GET /system/audit
+		POST /audit/verify`,
 	string(tocsin.RightAdmin): `
 		POST /-/reload
 		GET /api/v1/backup
@@ -166,7 +173,11 @@ var rights = map[string]string{
 		POST /api/v1/tokens
 		DELETE /api/v1/tokens/:id
 		GET /api/v1/sessions
-		DELETE /api/v1/sessions/:id`,
+		DELETE /api/v1/sessions/:id
+		GET /system/access
+		POST /tokens
+		POST /tokens/:id/revoke
+		POST /sessions/:id/end`,
 }
 
 // may is what each may do: who has no role, and each role.
@@ -203,9 +214,11 @@ func TestRoleByEndpoint(t *testing.T) {
 	}, func(d *server.Deps) {
 		d.JSON = func(context.Context, string, []byte) (int, error) { return 0, nil }
 		d.Heartbeat = func(context.Context, string) error { return nil }
+		d.Remedies, d.Remediator = &medicine{}, &medicine{}
 		d.Callbacks = map[string]http.Handler{"/slack/events": http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusAccepted) })}
 	})
 	k.frozen = true
+	w.reader.detail.incident = &tocsin.Incident{ID: "k7f3q9", State: tocsin.Triggered}
 	want := routesByRight(t)
 	missing := maps.Clone(want)
 	for _, r := range w.Routes() {
@@ -260,7 +273,7 @@ func proofs(role string) map[string][]string {
 }
 
 func answerTo(w *world, method, path string, header []string) int {
-	path = strings.NewReplacer(":id", "k7f3q9", ":name", "x", ":file", "x.png", "*", "x").Replace(path)
+	path = strings.NewReplacer("/remediations/:id", "/remediations/r1", ":id", "k7f3q9", ":name", "x", ":file", "x.png", "*", "x").Replace(path)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams do not end by themselves
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader("{}"))

@@ -20,7 +20,7 @@ const (
 	pathPicture   = "/graph/:file"
 )
 
-// routes is every route on one screen. openapi.json describes them.
+// routes is every route on one screen. openapi.yaml describes them.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -39,19 +39,20 @@ func (s *Server) routes() *echo.Echo {
 	e.HEAD(pathPicture, s.signedPicture)
 
 	api := e.Group("/api/v1")
-	api.GET("/openapi.json", s.openAPI)
-	api.GET("/incidents", s.viewer(s.listIncidents))
-	api.POST("/incidents", s.responder(needs(s.deps.Manual != nil, "incidents by hand", s.openIncident)))
-	api.GET("/incidents/:id", s.viewer(s.getIncident))
+	api.GET("/openapi.yaml", s.openAPI)
+	api.GET("/incidents", s.someViewer(s.listIncidents))
+	api.POST("/incidents", s.someResponder(needs(s.deps.Manual != nil, "incidents by hand", s.openIncident)))
+	api.GET("/incidents/:id", s.viewerIn(s.getIncident))
 	for _, kind := range actionKinds() {
-		api.POST("/incidents/:id/"+string(kind), s.responder(s.act(kind)))
+		api.POST("/incidents/:id/"+string(kind), s.responderIn(s.act(kind)))
 	}
 	api.GET("/silences", s.viewer(s.listSilences))
 	api.POST("/silences", s.responder(s.putSilence))
+	api.GET("/silences/preview", s.viewer(needs(s.deps.Hides != nil, "what silences hide", s.hiddenBy)))
 	api.GET("/silences/:id", s.viewer(s.getSilence))
 	api.DELETE("/silences/:id", s.responder(s.expireSilence))
 	onCall := func(h personal) echo.HandlerFunc {
-		return s.viewer(needs(s.deps.OnCall != nil, "on-call schedules", h))
+		return s.someViewer(needs(s.deps.OnCall != nil, "on-call schedules", h))
 	}
 	api.GET("/schedules", onCall(s.listSchedules))
 	api.GET("/oncall", onCall(s.onCall))
@@ -61,23 +62,24 @@ func (s *Server) routes() *echo.Echo {
 	api.GET("/schedules/:name/calendar.ics", s.calendar(ofSchedule))
 	api.GET("/users/:name/calendar.ics", s.calendar(ofUser))
 	overrides := func(h personal) personal { return needs(s.deps.Overrides != nil, "overrides", h) }
-	api.GET("/overrides", s.viewer(overrides(s.listOverrides)))
-	api.POST("/overrides", s.responder(overrides(s.putOverride)))
-	api.POST("/overrides/:id/accept", s.responder(overrides(s.answerOverride(tocsin.OverrideAccept))))
-	api.POST("/overrides/:id/decline", s.responder(overrides(s.answerOverride(tocsin.OverrideDecline))))
-	api.POST("/overrides/:id/cancel", s.responder(overrides(s.answerOverride(tocsin.OverrideCancel))))
+	api.GET("/overrides", s.someViewer(overrides(s.listOverrides)))
+	api.POST("/overrides", s.someResponder(overrides(s.putOverride)))
+	api.GET("/overrides/:id", s.someViewer(overrides(s.getOverride)))
+	api.POST("/overrides/:id/accept", s.someResponder(overrides(s.answerOverride(tocsin.OverrideAccept))))
+	api.POST("/overrides/:id/decline", s.someResponder(overrides(s.answerOverride(tocsin.OverrideDecline))))
+	api.POST("/overrides/:id/cancel", s.someResponder(overrides(s.answerOverride(tocsin.OverrideCancel))))
 	s.runbookRoutes(api)
 	s.remediationRoutes(api)
-	api.GET("/incidents/:id/beside", s.viewer(needs(s.deps.Beside != nil, "what stands beside", s.getBeside)))
-	api.GET("/incidents/:id/values", s.viewer(needs(s.deps.Values != nil, "values of Prometheus", s.getValues)))
-	api.GET("/events", s.viewer(needs(s.deps.Log != nil, "events", s.apiEvents)))
+	api.GET("/incidents/:id/beside", s.viewerIn(needs(s.deps.Beside != nil, "what stands beside", s.getBeside)))
+	api.GET("/incidents/:id/values", s.viewerIn(needs(s.deps.Values != nil, "values of Prometheus", s.getValues)))
+	api.GET("/events", s.someViewer(needs(s.deps.Log != nil, "events", s.apiEvents)))
 	s.accessRoutes(e, api)
 	s.alertmanagerRoutes(e)
 	s.statusRoutes(e)
-	api.GET("/incidents/:id/postmortem", s.viewer(s.getPostmortem))
-	api.GET("/incidents/:id/why", s.viewer(needs(s.deps.Why != nil, "traces", s.getWhy)))
+	api.GET("/incidents/:id/postmortem", s.viewerIn(s.getPostmortem))
+	api.GET("/incidents/:id/why", s.viewerIn(needs(s.deps.Why != nil, "traces", s.getWhy)))
 	api.GET("/system", s.viewer(needs(s.deps.System != nil, "system", s.getSystem)))
-	api.GET("/insights", s.viewer(needs(s.deps.Insights != nil, "insights", s.getInsights)))
+	api.GET("/insights", s.someViewer(needs(s.deps.Insights != nil, "insights", s.getInsights)))
 	s.storeRoutes(api)
 
 	e.GET(pathHealthy, s.healthy)
@@ -122,5 +124,5 @@ func (s *Server) serveMetrics(c echo.Context) error {
 }
 
 func (s *Server) openAPI(c echo.Context) error {
-	return c.Blob(http.StatusOK, "application/json", openAPIDocument)
+	return c.Blob(http.StatusOK, "application/yaml", openAPIDocument)
 }

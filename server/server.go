@@ -33,6 +33,7 @@ type Server struct {
 	// Shares of requests, wrong tokens, and log-ins; and those that are done.
 	requestsOf, guesses, logins *shares
 	attempts                    attempts
+	onces                       onces
 
 	// plans has room for those who compute with schedules.
 	plans chan struct{}
@@ -60,6 +61,8 @@ type Server struct {
 	troubleLog, refusalLog rate.Sometimes
 
 	reloading, backingUp, verifying sync.Mutex
+	// verified is what verifying the audit log has found last; nil: nobody has yet.
+	verified atomic.Pointer[verified]
 	// silencing is held by a form that makes or extends a silence: sent twice, it does
 	// so once.
 	silencing sync.Mutex
@@ -99,6 +102,7 @@ func New(c Config, d Deps) (*Server, error) {
 	s.guesses = newShares(rate.Every(guessEvery), guessBurst)
 	s.logins = newShares(rate.Every(loginEvery), loginBurst)
 	s.attempts.done = map[string]time.Time{}
+	s.onces.of = map[digest]*once{}
 	s.buffers = newBuffers(c.Limits.Body, "set max_alerts on Alertmanager's webhook, or raise the limit", s.budget)
 	s.callbacks = newBuffers(callbackBody, "no provider sends as much", s.budget)
 	s.decoders.New = func() any { return newDecoder(c.Limits) }

@@ -66,11 +66,11 @@ func (s *Server) logout(c echo.Context) error {
 	if session != nil {
 		name := session.Identity.Name
 		if s.deps.Who != nil {
-			if known, _, err := s.deps.Who(session.Identity); err == nil {
-				name = known
+			if known, err := s.deps.Who(session.Identity); err == nil {
+				name = known.Name
 			}
 		}
-		ctx := tocsin.WithOrigin(c.Request().Context(), s.principal(c, name, "").Origin())
+		ctx := tocsin.WithOrigin(c.Request().Context(), s.principal(c, tocsin.Principal{Name: name}).Origin())
 		if c.QueryParam("everywhere") == "1" {
 			err = s.deps.Sessions.EndSessions(ctx, session.Identity, name)
 		} else {
@@ -89,7 +89,11 @@ func (s *Server) listSessions(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	return s.json(c, map[string]any{"sessions": orEmpty(list)})
+	part, next, err := paged(c, list, func(t *tocsin.Session) string { return byName(t.Identity.Name, t.CreatedAt, t.ID) })
+	if err != nil {
+		return err
+	}
+	return s.listed(c, "sessions", part, next)
 }
 
 func (s *Server) endSession(c echo.Context, who *tocsin.Principal) error {

@@ -18,10 +18,13 @@ type silenceView struct {
 	tocsin.Silence
 	// State is pending, active or expired.
 	State string `json:"state"`
+	// ETag is what If-Match takes; empty where the silence cannot be told from others.
+	ETag string `json:"etag"`
 }
 
 func viewSilence(s tocsin.Silence, now time.Time) silenceView {
 	v := silenceView{Silence: s, State: "active"}
+	v.ETag, _ = etagOf(s) // a time beyond the year 9999 is refused before it is kept
 	switch {
 	case !now.Before(s.EndsAt):
 		v.State = "expired"
@@ -36,12 +39,16 @@ func (s *Server) listSilences(c echo.Context, _ *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
+	list, next, err := paged(c, list, func(s *tocsin.Silence) string { return s.ID })
+	if err != nil {
+		return err
+	}
 	now := s.deps.Now()
 	views := make([]silenceView, len(list))
 	for i := range list {
 		views[i] = viewSilence(list[i], now)
 	}
-	return s.json(c, map[string]any{"silences": views})
+	return s.listed(c, "silences", views, next)
 }
 
 func (s *Server) putSilence(c echo.Context, who *tocsin.Principal) error {

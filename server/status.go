@@ -55,6 +55,9 @@ const (
 	pathStatusJSON = "/status.json"
 	// statusAge is how old what is shown may be.
 	statusAge = 15 * time.Second
+	// statusRefresh is after how many seconds a browser shows the page anew, by itself
+	// and without a script, unless it is told not to.
+	statusRefresh = "60"
 	// statusTime is how long the reading may take; what was known is shown then.
 	statusTime = 5 * time.Second
 )
@@ -154,6 +157,9 @@ func (s *Server) publicStatus(kind string, part func(*statusAnswer) []byte) echo
 		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
 		h.Set(echo.HeaderAccessControlAllowOrigin, "*")
 		h.Set(echo.HeaderCacheControl, fmt.Sprintf("public, max-age=%d", int(statusAge.Seconds())))
+		if c.Path() == pathStatus && c.QueryParam("refresh") != "off" {
+			h.Set("Refresh", statusRefresh)
+		}
 		h.Set(headerETag, "W/"+v.tag) // weak: the time in it may be another one
 		if match(c.Request().Header.Get(headerIfNoneMatch), v.tag) {
 			return c.NoContent(http.StatusNotModified)

@@ -141,6 +141,7 @@ func TestThePublicStatusTellsNothingElse(t *testing.T) {
 		assert.Empty(t, rec.Result().Cookies())
 		assert.Equal(t, kind, rec.Header().Get("Content-Type"))
 		assert.Equal(t, "public, max-age=15", rec.Header().Get("Cache-Control"))
+		assert.Equal(t, path == "/status", rec.Header().Get("Refresh") == "60", "a page is shown anew by itself")
 		assert.Contains(t, rec.Header().Get("Content-Security-Policy"), "default-src 'none'")
 		assert.Equal(t, 200, w.ask("HEAD", path, "").Code)
 	}

@@ -31,6 +31,7 @@ func (a *App) serveAccess(d *server.Deps) error {
 	a.entrance.keeper = access.New(access.Options{Store: a.store, Logger: log})
 	a.setAccess(a.cfg)
 	d.Tokens, d.Sessions, d.Who = a.entrance.keeper, a.entrance.keeper, a.whoLoggedIn
+	d.Bearer, d.Teams = a.whoBears, a.teams
 	if a.cfg.Auth.OIDC == nil {
 		return nil
 	}
@@ -50,18 +51,50 @@ func (a *App) setAccess(cfg *config.Config) {
 }
 
 // whoLoggedIn is the user whom a provider, or a proxy, speaks of.
-func (a *App) whoLoggedIn(id tocsin.Identity) (name string, role tocsin.Role, err error) {
+func (a *App) whoLoggedIn(id tocsin.Identity) (tocsin.Principal, error) {
 	return a.entrance.rules.Load().Who(id)
 }
 
+// whoBears is what somebody may do who has a token.
+func (a *App) whoBears(t tocsin.Token) tocsin.Principal { return a.entrance.rules.Load().Bearer(t) }
+
+// person is what a user may do, however they ask.
+func (a *App) person(name string) (who tocsin.Principal, known bool) {
+	return a.entrance.rules.Load().Named(name)
+}
+
+// teams are the names of the teams.
+func (a *App) teams() []string {
+	rules := a.entrance.rules.Load()
+	names := make([]string, len(rules.Teams))
+	for i := range rules.Teams {
+		names[i] = rules.Teams[i].Name
+	}
+	return names
+}
+
 func wireRules(cfg *config.Config) *access.Rules {
-	r := &access.Rules{Roles: map[string]tocsin.Role{}, Allowed: cfg.Auth.AllowedGroups, Default: cfg.Auth.DefaultRole}
+	r := &access.Rules{Allowed: cfg.Auth.AllowedGroups, Default: cfg.Auth.DefaultRole}
 	for _, g := range cfg.Auth.GroupRoles {
-		r.Roles[g.Group] = g.Role
+		r.Groups = append(r.Groups, access.Group{Name: g.Group, Role: g.Role, Team: g.Team})
 	}
 	for i := range cfg.Users {
 		u := &cfg.Users[i]
 		r.People = append(r.People, access.Person{Name: u.Name, Login: u.Login, Email: u.Email, Role: tocsin.Role(u.Role)})
+	}
+	for _, t := range cfg.Teams {
+		team := access.Team{Name: t.Name, Role: tocsin.Role(t.Role), Users: t.Users}
+		for i := range cfg.Receivers {
+			if cfg.Receivers[i].Team == t.Name {
+				team.Receivers = append(team.Receivers, cfg.Receivers[i].Name)
+			}
+		}
+		for i := range cfg.Schedules {
+			if cfg.Schedules[i].Team == t.Name {
+				team.Schedules = append(team.Schedules, cfg.Schedules[i].Name)
+			}
+		}
+		r.Teams = append(r.Teams, team)
 	}
 	return r
 }

@@ -69,6 +69,7 @@ type App struct {
 	remedies   *remedies
 	secrets    secrets
 	entrance   entrance
+	counted    insightDesk
 	server     *server.Server
 	registry   *prometheus.Registry
 	events     chan struct{}

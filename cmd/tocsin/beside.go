@@ -6,17 +6,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/runbooks"
 	"github.com/tocsin-oncall/tocsin/server"
 )
 
-// beside is what stands beside an incident's steps, in lines.
-func (a *App) beside(ctx context.Context, id string) ([]server.Fact, error) {
-	inc, err := a.store.Get(ctx, id)
+// beside is what stands beside an incident's steps, in lines, for somebody. Changes
+// are nobody's team's: who has roles in teams alone is not told of them.
+func (a *App) beside(ctx context.Context, who *tocsin.Principal, id string) ([]server.Fact, error) {
+	r := who.Reader(a.store)
+	inc, err := r.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	n := &runbooks.Neighbours{Archive: a.store, Log: a.store}
+	n := &runbooks.Neighbours{Archive: r}
+	if who.May(tocsin.RightView) {
+		n.Log = a.store
+	}
 	b := n.Beside(ctx, inc, time.Now())
 	return facts(&b), nil
 }

@@ -353,7 +353,7 @@ func (c *canary) crawl(session string) {
 	c.t.Helper()
 	todo := []string{
 		"/", "/oncall", "/runbooks", "/remediations", "/login", "/status", "/metrics", "/-/ready", "/api/v1/me", "/api/v1/tokens", "/api/v1/sessions", "/api/v1/incidents",
-		"/api/v1/stats", "/api/v1/audit", "/api/v1/silences", "/api/v1/overrides", "/api/v1/oncall", "/api/v1/shifts", "/api/v1/openapi.json",
+		"/api/v1/stats", "/api/v1/audit", "/api/v1/silences", "/api/v1/overrides", "/api/v1/oncall", "/api/v1/shifts", "/api/v1/openapi.yaml",
 		"/api/v1/remedies", "/api/v1/remediations", "/api/v1/runbooks", "/api/v2/status", "/api/v2/alerts", "/api/v2/receivers", "/api/v2/silences",
 		"/api/v1/schedules/primary/calendar.ics", "/nothing",
 	}

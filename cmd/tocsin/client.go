@@ -12,8 +12,8 @@ import (
 
 // clientFlags say which server a command speaks to.
 type clientFlags struct {
-	Server    string `name:"server.url" default:"http://127.0.0.1:9911" env:"TOCSIN_URL" help:"The running server ($TOCSIN_URL)."`
-	TokenFile string `name:"server.token-file" env:"TOCSIN_TOKEN_FILE" help:"File with an API token ($TOCSIN_TOKEN_FILE); or the token itself in $TOCSIN_TOKEN." type:"path"`
+	Server    string `name:"server.url" default:"http://127.0.0.1:9911" env:"TOCSIN_URL" help:"The running server."`
+	TokenFile string `name:"server.token-file" env:"TOCSIN_TOKEN_FILE" help:"File with an API token; or the token itself in $TOCSIN_TOKEN." type:"path"`
 }
 
 func (f clientFlags) client() *client.Client {

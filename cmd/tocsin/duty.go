@@ -32,7 +32,7 @@ func (a *App) openOnCall(_ context.Context, cfg *config.Config, p parts) (err er
 		return err
 	}
 	a.watch, err = watch.New(wirePlan(cfg, p, d.rules), watch.Options{
-		Store: a.store, Roster: a.engine, Runbook: a.shelf.Get, Logger: log, Registerer: a.registry,
+		Store: a.store, Roster: a.engine, Runbook: a.shelf.Get, Person: a.rightsOf, Logger: log, Registerer: a.registry,
 	})
 	return err
 }

@@ -138,7 +138,7 @@ func newParser(c *cli, out, errOut io.Writer, exit func(int)) (*kong.Kong, error
 	return kong.New(c,
 		kong.Name("tocsin"),
 		kong.Description("Incident response and alert router: from Alertmanager to Slack and PagerDuty, nothing lost."),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 		kong.Writers(out, errOut),
 		kong.Exit(exit),
 	)

@@ -17,7 +17,7 @@ import (
 
 // nowCmd is what tocsin does without arguments.
 type nowCmd struct {
-	User string `env:"TOCSIN_USER" placeholder:"USER" help:"Who you are ($TOCSIN_USER). Default: whom the API token names, or your login."`
+	User string `env:"TOCSIN_USER" placeholder:"USER" help:"Who you are. Default: whom the API token names, or your login."`
 	outputFlag
 	clientFlags
 }

@@ -66,6 +66,7 @@ func TestPostmortemOnTheCommandLine(t *testing.T) {
 	cli("note", "--by", "ana", id, "see", "https://status.example.com/1")
 	cli("silence", "add", "--for", "1h", "--comment", "being moved", "--by", "ana", "alertname=NodeDown")
 	cli("resolve", "--force", "--by", "ana", id)
+	r.settled(t) // what is delivered meanwhile is in the next one
 	text := cli("postmortem", id)
 	for _, want := range []string{
 		"# Postmortem: ", "(time to acknowledge)", "(time to resolve)", "ana: see `https://status.example.com/1`", "being moved", `alertname="NodeDown"`,

@@ -18,7 +18,7 @@ func (a *App) openPagerDuty(cfg *config.Config) error {
 	a.changes = newChanges(a.log.With("component", "pagerduty"), a.registry)
 	a.changes.set(cfg)
 	deps := callback.Deps{
-		Actions: responders{a.engine, a.roleOf}, Incidents: a.store, Live: a.store.Live, Who: a.whoInPagerDuty,
+		Actions: responders{a.engine, a.store, a.person}, Incidents: a.store, Live: a.store.Live, Who: a.whoInPagerDuty,
 		Logger: a.log.With("component", "pagerduty"), Registerer: a.registry,
 	}
 	if rest := wirePagerDutyREST(cfg); rest != nil {
@@ -75,30 +75,26 @@ func (a *App) whoInPagerDuty(id string) (string, bool) {
 }
 
 // responders are what people do in PagerDuty who may respond here. PagerDuty lets
-// in whom it likes: what a user does who may only look on is written down, and
+// in whom it likes: what a user does who may not do it here is written down, and
 // calls go on. Whom Tocsin does not know is not held to a role.
 type responders struct {
 	callback.Actions
-	role func(name string) (role tocsin.Role, known bool)
+	incidents callback.Incidents
+	person    func(name string) (who tocsin.Principal, known bool)
 }
 
 // Act does a, unless who does it may not.
 func (r responders) Act(ctx context.Context, id string, a tocsin.Action) error {
-	role, known := r.role(a.By)
-	if known && !role.May(tocsin.RightRespond) && a.Kind != tocsin.ActNote && a.Kind != tocsin.ActSeen {
-		return fmt.Errorf("%w: the role %s has not the right to %s", tocsin.ErrConflict, role, tocsin.RightRespond)
+	who, known := r.person(a.By)
+	if !known || a.Kind == tocsin.ActNote || a.Kind == tocsin.ActSeen {
+		return r.Actions.Act(ctx, id, a)
+	}
+	inc, err := r.incidents.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !who.MayIn(tocsin.RightRespond, inc) {
+		return fmt.Errorf("%w: in Tocsin %s has no right to %s here", tocsin.ErrConflict, who.Name, tocsin.RightRespond)
 	}
 	return r.Actions.Act(ctx, id, a)
-}
-
-// roleOf is the role of a user.
-func (a *App) roleOf(name string) (role tocsin.Role, known bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range a.cfg.Users {
-		if a.cfg.Users[i].Name == name {
-			return tocsin.Role(a.cfg.Users[i].Role), true
-		}
-	}
-	return "", false
 }

@@ -100,7 +100,7 @@ func TestDutyRunbookProgress(t *testing.T) {
 	id := d.open("NodeDown", "critical")
 	assert.Regexp(t, `^[0-9a-f]{12}@1a2b3c4d5e$`, d.incident(id).Progress.Version)
 	brief := func() string {
-		text, err := d.app.watch.Brief(context.Background(), "")
+		text, err := d.app.watch.Brief(context.Background(), &tocsin.Principal{Role: tocsin.RoleViewer}, "")
 		require.NoError(t, err)
 		return text
 	}

@@ -217,9 +217,12 @@ func (r *remedies) Remedies(ctx context.Context) ([]tocsin.Remedy, []string, err
 	return r.engine.Remedies(), names, err
 }
 
+// listedRuns is as many as are kept.
+const listedRuns = 10_000
+
 // Remediations returns runs.
 func (r *remedies) Remediations(ctx context.Context, incident string) ([]tocsin.Remediation, error) {
-	return r.engine.List(ctx, incident, 0)
+	return r.engine.List(ctx, incident, listedRuns)
 }
 
 // Remediation returns one run.

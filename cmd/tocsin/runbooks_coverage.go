@@ -18,8 +18,8 @@ type runbooksCoverageCmd struct {
 	Strict    bool     `help:"Exit 1 when an alert of severity critical or page has no runbook, or a rule file cannot be read."`
 	Config    string   `name:"config.file" default:"tocsin.yml" help:"The configuration file; it says where the runbooks are." type:"path"`
 	Dirs      []string `name:"dir" help:"Folders of runbooks to read instead." type:"existingdir"`
-	Server    string   `name:"server.url" placeholder:"URL" env:"TOCSIN_URL" help:"A running server, to say how the runbooks were used ($TOCSIN_URL)."`
-	TokenFile string   `name:"server.token-file" env:"TOCSIN_TOKEN_FILE" help:"File with an API token ($TOCSIN_TOKEN_FILE)." type:"path"`
+	Server    string   `name:"server.url" placeholder:"URL" env:"TOCSIN_URL" help:"A running server, to say how the runbooks were used."`
+	TokenFile string   `name:"server.token-file" env:"TOCSIN_TOKEN_FILE" help:"File with an API token." type:"path"`
 	Output    string   `name:"output" short:"o" default:"table" enum:"table,json" help:"How to print: ${enum}."`
 }
 

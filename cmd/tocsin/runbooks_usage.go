@@ -19,6 +19,7 @@ type usage struct {
 	at    time.Time
 	of    *runbooks.Library
 	known tocsin.RunbookUsage
+	gaps  gaps
 }
 
 // runbookUsage says how the runbooks were used. Who asks at the same time waits for

@@ -80,16 +80,15 @@ func (a *App) openClicks(cfg *config.Config, p parts) {
 }
 
 func (a *App) callbackDeps() callback.Deps {
-	trace := &callback.Trace{Reader: a.store, Ahead: a.engine.Ahead, Shifts: a.engine.Shifts}
 	words := command.New(command.Deps{
 		Actions: a.engine, Reader: a.store, OnCall: a.engine, Overrides: a.engine, Silencer: a.router,
-		Runbooks: a.shelf, Runbook: a.filledRunbook, Ahead: a.engine.Ahead, Why: trace.Lines,
+		Runbooks: a.shelf, Runbook: a.filledRunbook, Ahead: a.engine.Ahead, Why: a.whyLines,
 		Handoff: a.watch.Brief, Status: a.statusLines, People: a.userNames, Policies: a.policyNames,
-		Who: a.whoInSlack, May: a.may, Zone: a.zoneOf,
+		Who: a.whoInSlack, Person: a.rightsOf, Zone: a.zoneOf,
 	})
 	return callback.Deps{
-		Actions: a.engine, Reader: a.store, Slack: a.clicks, Who: a.whoInSlack, May: a.may, Zone: a.zoneOf,
-		Silencer: a.router, Runbook: a.filledRunbook, Ahead: a.engine.Ahead, Shifts: a.engine.Shifts,
+		Actions: a.engine, Reader: a.store, Slack: a.clicks, Who: a.whoInSlack, Person: a.rightsOf, Zone: a.zoneOf,
+		Silencer: a.router, Runbook: a.filledRunbook, Why: a.whyLines, Shifts: a.engine.Shifts,
 		Commander: words, Remedies: a.remedies, Post: a.clicks.Post, Message: a.clicks.message, Publish: a.clicks.publish,
 	}
 }
@@ -205,10 +204,10 @@ func (a *App) whoInSlack(id string) (string, bool) {
 	return "", false
 }
 
-// may reports whether a user has a right.
-func (a *App) may(name string, right tocsin.Right) bool {
-	role, known := a.roleOf(name)
-	return known && role.May(right)
+// rightsOf is what a user may do; who is none of them may do nothing.
+func (a *App) rightsOf(name string) tocsin.Principal {
+	who, _ := a.person(name)
+	return who
 }
 
 // slackOf is the Slack ID of a user, or "".

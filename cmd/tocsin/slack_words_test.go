@@ -27,7 +27,7 @@ func TestSlackWordsOnIncidents(t *testing.T) {
 			s.says(d, "U0BO", "list", title)
 			s.says(d, "U0ANA", "list mine", title)
 			s.says(d, "U0BO", "list mine", "No open incident is yours.")
-			s.says(d, "U0ANA", "why "+id, "Why me?", "You (ana) were called once", "on call on primary")
+			s.says(d, "U0ANA", "why "+id, "Why me?", "You (ana) were called at", "on call on primary by layer weekly")
 			s.says(d, "U0BO", "runbook "+id, "Look at the machine", "ssh "+string(rune('a'+n))+" uptime")
 			s.says(d, "U0BO", "runbook nodedown", "Tell the team")
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -32,6 +34,7 @@ type offlineFlag struct {
 type tokenCreateCmd struct {
 	Name    string `required:"" placeholder:"NAME" help:"Whom or what it is for: the actor on timelines."`
 	Role    string `required:"" enum:"viewer,responder,manager,admin,intake" placeholder:"ROLE" help:"What it is good for: ${enum}. intake sends alerts and does nothing else."`
+	Team    string `placeholder:"TEAM" help:"The team for whose incidents and schedules alone it is good; the role is then viewer, responder or manager."`
 	Expires string `default:"90d" placeholder:"90d" help:"When it stops working: a duration, or never."`
 	offlineFlag
 	outputFlag
@@ -42,6 +45,7 @@ type tokenCreateCmd struct {
 func (tokenCreateCmd) Help() string {
 	return "The token is shown once; only a hash of it is kept.\n\n" +
 		"Example: tocsin token create --name ci --role responder --expires 90d\n\n" +
+		"For the things of one team alone: tocsin token create --name db-bot --role responder --team db\n\n" +
 		"The first one, before the server is started: tocsin token create --name ana --role admin --config.file tocsin.yml"
 }
 
@@ -52,13 +56,16 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	var made client.NewToken
+	t := tocsin.Token{Name: c.Name, Role: tocsin.Role(c.Role), Team: c.Team, ExpiresAt: expires}
 	if c.Config == "" {
-		made, err = c.client().CreateToken(ctx, c.Name, tocsin.Role(c.Role), expires)
+		made, err = c.client().CreateToken(ctx, t)
 	} else {
-		err = c.offline(e.err, func(k *access.Keeper) (err error) {
-			made.Token, made.Secret, err = k.CreateToken(tocsin.WithOrigin(ctx, "terminal"), tocsin.Token{
-				Name: c.Name, Role: tocsin.Role(c.Role), ExpiresAt: expires, CreatedBy: whoami(),
-			})
+		t.CreatedBy = whoami()
+		err = c.offline(e.err, func(cfg *config.Config, k *access.Keeper) (err error) {
+			if t.Team != "" && !slices.ContainsFunc(cfg.Teams, func(of config.Team) bool { return of.Name == t.Team }) {
+				return fmt.Errorf("--team %q: %s has no such team", printable(t.Team), c.Config)
+			}
+			made.Token, made.Secret, err = k.CreateToken(tocsin.WithOrigin(ctx, "terminal"), t)
 			return err
 		})
 	}
@@ -67,8 +74,16 @@ func (c *tokenCreateCmd) Run(ctx context.Context, e *env) error {
 	}
 	return c.print(e.out, made, func(w io.Writer) {
 		fmt.Fprintln(w, made.Secret)
-		fmt.Fprintf(e.err, "token %s for %s (%s), %s; keep it now, it is not shown again\n", made.Token.ID, printable(made.Token.Name), made.Token.Role, until(made.Token))
+		fmt.Fprintf(e.err, "token %s for %s (%s), %s; keep it now, it is not shown again\n", made.Token.ID, printable(made.Token.Name), roleOfToken(&made.Token), until(made.Token))
 	})
+}
+
+// roleOfToken says what a token is good for.
+func roleOfToken(t *tocsin.Token) string {
+	if t.Team == "" {
+		return string(t.Role)
+	}
+	return string(t.Role) + " in team " + printable(t.Team)
 }
 
 // expiry is when a token stops working; zero for never.
@@ -93,7 +108,7 @@ func until(t tocsin.Token) string {
 // offline lets f work on the store of a server that is not running. It says which
 // one that is, and that it was not there before: a storage.path that is left out
 // begins in the folder that the command is typed in.
-func (o *offlineFlag) offline(said io.Writer, f func(*access.Keeper) error) (err error) {
+func (o *offlineFlag) offline(said io.Writer, f func(*config.Config, *access.Keeper) error) (err error) {
 	cfg, _, err := config.Load(o.Config)
 	if err != nil {
 		return err
@@ -115,7 +130,7 @@ func (o *offlineFlag) offline(said io.Writer, f func(*access.Keeper) error) (err
 		return fmt.Errorf("%w; is the server running? then leave --config.file out", err)
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return f(access.New(access.Options{Store: store}))
+	return f(cfg, access.New(access.Options{Store: store}))
 }
 
 type tokenListCmd struct {
@@ -135,7 +150,7 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 	}
 	return c.print(e.out, map[string]any{"tokens": list}, func(out io.Writer) {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tNAME\tROLE\tMADE\tBY\tEXPIRES\tUSED")
+		fmt.Fprintln(w, "ID\tNAME\tROLE\tTEAM\tMADE\tBY\tEXPIRES\tUSED")
 		for i := range list {
 			t := &list[i]
 			expires, used := "never", "never"
@@ -148,7 +163,7 @@ func (c *tokenListCmd) Run(ctx context.Context, e *env) error {
 			if !t.UsedAt.IsZero() {
 				used = stamp(t.UsedAt)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, printable(t.Name), t.Role, stamp(t.CreatedAt), printable(t.CreatedBy), expires, used)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, printable(t.Name), t.Role, cmp.Or(printable(t.Team), "-"), stamp(t.CreatedAt), printable(t.CreatedBy), expires, used)
 		}
 		_ = w.Flush() // of a terminal that has gone
 	})
@@ -158,7 +173,7 @@ func (c *tokenListCmd) tokens(ctx context.Context, said io.Writer) (list []tocsi
 	if c.Config == "" {
 		return c.client().Tokens(ctx)
 	}
-	err = c.offline(said, func(k *access.Keeper) (err error) {
+	err = c.offline(said, func(_ *config.Config, k *access.Keeper) (err error) {
 		list, err = k.Tokens(ctx)
 		return err
 	})
@@ -180,7 +195,9 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, e *env) error {
 	revoke := func() error { return c.client().RevokeToken(ctx, c.ID) }
 	if c.Config != "" {
 		revoke = func() error {
-			return c.offline(e.err, func(k *access.Keeper) error { return k.RevokeToken(tocsin.WithOrigin(ctx, "terminal"), c.ID, whoami()) })
+			return c.offline(e.err, func(_ *config.Config, k *access.Keeper) error {
+				return k.RevokeToken(tocsin.WithOrigin(ctx, "terminal"), c.ID, whoami())
+			})
 		}
 	}
 	err := revoke()

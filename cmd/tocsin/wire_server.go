@@ -28,7 +28,7 @@ func (a *App) serverDeps() (server.Deps, error) {
 	if a.prometheus != nil {
 		d.Values, d.Graph, d.Picture, d.Links = a.values, a.drawGraph, a.picture, a.links
 	}
-	d.Why, d.Insights, d.System = a.why, a.insights, a.system
+	d.Why, d.Insights, d.System, d.RunbookGaps = a.why, a.insights, a.system, a.runbookGaps
 	a.serveOthers(&d)
 	a.doors.serve(&d)
 	a.clicks.serve(d.Callbacks)

@@ -47,8 +47,6 @@ type Home struct {
 	Incidents []*tocsin.Incident
 	// Who is the person's name in the configuration.
 	Who string
-	// ReadOnly leaves out what can be clicked.
-	ReadOnly bool
 }
 
 // Publish shows v in the Home tab of the person of a Slack ID, in the place of
@@ -239,9 +237,6 @@ func (v *Home) incident(i *tocsin.Incident) []byte {
 
 // buttons are the few of the incident's message that make sense out of its sight.
 func (v *Home) buttons(i *tocsin.Incident) []control {
-	if v.ReadOnly {
-		return nil
-	}
 	if i.State == tocsin.Triggered {
 		return []control{button(ActionAcknowledge, "Acknowledge", i.ID, "primary"), resolveButton(i)}
 	}

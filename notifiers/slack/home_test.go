@@ -78,15 +78,11 @@ func TestHomeShowsShiftsAndIncidents(t *testing.T) {
 	assert.Equal(t, 3, strings.Count(text, `"tocsin_resolve_firing"`))
 }
 
-func TestHomeOfNobodyAndOfViewers(t *testing.T) {
+func TestHomeOfNobody(t *testing.T) {
 	t.Parallel()
 	v := homeOf(t, slack.Home{Now: time.Now(), Stranger: homeUser, Incidents: []*tocsin.Incident{theirIncident(1)}})
 	assert.Contains(t, string(v.Blocks), "slack: "+homeUser)
 	assert.NotContains(t, string(v.Blocks), "k7f3q1", "a stranger sees no incident")
-
-	v = homeOf(t, slack.Home{Now: time.Now(), Who: "vi", ReadOnly: true, Incidents: []*tocsin.Incident{theirIncident(1)}})
-	assert.Contains(t, string(v.Blocks), "k7f3q1")
-	assert.NotContains(t, string(v.Blocks), `"actions"`)
 
 	v = homeOf(t, slack.Home{Now: time.Now(), Who: "ana"})
 	assert.Contains(t, string(v.Blocks), "Nothing is open")
@@ -116,7 +112,7 @@ func TestHomeIsNeverBroken(t *testing.T) {
 	hostile := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"<!channel>", "<@U0BO00001>", "<https://evil.example.com|x>", "```", "*_~`", "\u202e", ""}))
 	rapid.Check(t, func(rt *rapid.T) {
 		now := time.Unix(1_800_000_000, 0)
-		h := slack.Home{Now: now, Who: hostile.Draw(rt, "who"), ReadOnly: rapid.Bool().Draw(rt, "read only")}
+		h := slack.Home{Now: now, Who: hostile.Draw(rt, "who")}
 		if rapid.IntRange(0, 9).Draw(rt, "stranger") == 0 {
 			h.Stranger = hostile.Draw(rt, "stranger's ID")
 		}

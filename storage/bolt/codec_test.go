@@ -121,7 +121,7 @@ func drawEscalation(t *rapid.T) *tocsin.Escalation {
 		Responders: drawList(t, func(t *rapid.T) tocsin.Responder {
 			return tocsin.Responder{
 				User: text.Draw(t, "user"), At: drawTime(t), Calls: number.Draw(t, "calls"), Acknowledged: drawTime(t),
-				Must: yes.Draw(t, "must"),
+				Must: yes.Draw(t, "must"), Because: text.Draw(t, "because"),
 			}
 		}),
 		High: yes.Draw(t, "high"), SnoozedUntil: drawTime(t), RemindAt: drawTime(t), ReturnAt: drawTime(t),

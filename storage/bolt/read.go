@@ -128,12 +128,14 @@ func (s *Store) listLive(f tocsin.Filter, limit int) []*tocsin.Incident {
 		if len(found) == limit {
 			break
 		}
-		if !e.dead && isNotice(e.inc) == f.Notices && (len(f.States) == 0 || slices.Contains(f.States, e.inc.State)) {
+		if !e.dead && isNotice(e.inc) == f.Notices && (len(f.States) == 0 || slices.Contains(f.States, e.inc.State)) && asked(f, e.inc) {
 			found = append(found, e.inc)
 		}
 	}
 	return found
 }
+
+func asked(f tocsin.Filter, i *tocsin.Incident) bool { return f.Only == nil || f.Only(i) }
 
 func isNotice(i *tocsin.Incident) bool { return i.Kind == tocsin.KindNotice }
 
@@ -158,7 +160,7 @@ func (s *Store) listArchive(ctx context.Context, f tocsin.Filter, limit int) ([]
 			if err != nil {
 				return err
 			}
-			if isNotice(r.Incident) == f.Notices {
+			if isNotice(r.Incident) == f.Notices && asked(f, r.Incident) {
 				found = append(found, r.Incident)
 			}
 		}

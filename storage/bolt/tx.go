@@ -177,6 +177,7 @@ func (t *tx) PutSilence(s tocsin.Silence) {
 	s.Matchers = slices.Clone(s.Matchers)
 	canonTime(&s.StartsAt)
 	canonTime(&s.EndsAt)
+	canonTime(&s.UpdatedAt)
 	value, err := t.enc.silence(&s)
 	if err != nil {
 		t.fail(fmt.Errorf("silence %s: %w", s.ID, err))

@@ -32,6 +32,9 @@ func listTests() map[string]func(*rig) {
 				r.lists([]string{"new", "in4", "in3", "in2", "in1", "in0", "old"}, tocsin.Filter{Archived: true})
 				r.lists([]string{"new", "in4", "in3"}, tocsin.Filter{Archived: true, Limit: 3})
 				r.lists([]string{"in1"}, tocsin.Filter{States: []tocsin.State{tocsin.Resolved}})
+				odd := func(i *tocsin.Incident) bool { return i.ID == "in1" || i.ID == "in3" || i.ID == "old" }
+				r.lists([]string{"in1"}, tocsin.Filter{Only: odd, Limit: 2})
+				r.lists([]string{"in3", "in1"}, tocsin.Filter{Only: odd, Archived: true, Limit: 2})
 				r.lists([]string{"in3", "in1", "old"}, tocsin.Filter{States: []tocsin.State{tocsin.Resolved}, Archived: true})
 				r.lists([]string{"new", "in4", "in2", "in0"}, tocsin.Filter{States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Archived: true})
 				r.reopen()

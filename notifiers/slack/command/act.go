@@ -230,6 +230,10 @@ func (d *Desk) merge(ctx context.Context, c *call) ([]string, error) {
 
 func (d *Desk) page(ctx context.Context, c *call) ([]string, error) {
 	var a tocsin.Action
+	m := tocsin.Manual{Key: c.id(), By: c.Who}
+	if left := c.left(); len(left) > 1 && left[0].is("receiver") {
+		m.Receivers, c.at = []string{left[1].text}, c.at+2
+	}
 	if err := d.address(c, &a, true); err != nil {
 		return nil, d.nobody(c, true, err)
 	}
@@ -240,7 +244,10 @@ func (d *Desk) page(ctx context.Context, c *call) ([]string, error) {
 	if n := utf8.RuneCountInString(text); n > maxNote {
 		return nil, refuse("the text has %d characters; %d is the most.", n, maxNote)
 	}
-	m := tocsin.Manual{Key: c.id(), By: c.Who, User: a.User, Schedule: a.Schedule, Policy: a.Policy}
+	if err := c.person.Opens(&m); err != nil {
+		return nil, wrong("%s.", slack.Escape(err.Error(), 400))
+	}
+	m.User, m.Schedule, m.Policy = a.User, a.Schedule, a.Policy
 	m.Title, m.Text = titled(text)
 	id, err := d.d.Actions.OpenManual(ctx, m)
 	if err != nil {

@@ -75,8 +75,8 @@ type Deps struct {
 	// Why explains why an incident called a user, in lines of a slack.Reply.
 	Why func(ctx context.Context, inc *tocsin.Incident, who string) []string
 	// Handoff returns what the next one on call on a schedule should know, on all of
-	// them where it is empty: plain text, in lines.
-	Handoff func(ctx context.Context, schedule string) (string, error)
+	// them where it is empty, as far as somebody may view it: plain text, in lines.
+	Handoff func(ctx context.Context, who *tocsin.Principal, schedule string) (string, error)
 	// Status says how Tocsin itself is: plain text, by lines.
 	Status func(ctx context.Context) []string
 	// People and Policies name the users and the escalation policies. Nil: there
@@ -84,8 +84,8 @@ type Deps struct {
 	People, Policies func() []string
 	// Who returns the user with a Slack ID. Nil: nobody is known by it.
 	Who func(slackID string) (name string, ok bool)
-	// May reports whether a user has a right. Nil: everybody has each.
-	May func(name string, right tocsin.Right) bool
+	// Person returns what a user may do. Nil: everybody may do everything.
+	Person func(name string) tocsin.Principal
 	// Zone returns the time zone of a user. Nil: UTC for everybody.
 	Zone func(name string) *time.Location
 	// Now is the clock; nil: time.Now.
@@ -101,6 +101,9 @@ func New(d Deps) *Desk {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
+	if d.Person == nil {
+		d.Person = func(name string) tocsin.Principal { return tocsin.Principal{Name: name, Role: tocsin.RoleAdmin} }
+	}
 	return &Desk{d}
 }
 
@@ -110,6 +113,9 @@ type call struct {
 	*line
 	cmd *command
 	loc *time.Location
+	// person is who said it; reader shows what they may view.
+	person tocsin.Principal
+	reader tocsin.Reader
 	// public: the answer is for everybody.
 	public bool
 }
@@ -133,7 +139,8 @@ func (d *Desk) Run(ctx context.Context, said slack.Said) (slack.Reply, error) {
 	if len(said.Text) > maxText {
 		return slack.Reply{Lines: []string{"Nothing was done: that is too long to be a command."}}, nil
 	}
-	c := &call{Said: said, line: read(said.Text, d.nameOf), loc: d.zone(said.Who)}
+	c := &call{Said: said, line: read(said.Text, d.nameOf), loc: d.zone(said.Who), person: d.d.Person(said.Who)}
+	c.reader = c.person.Reader(d.d.Reader)
 	c.take("/tocsin", "tocsin", "@tocsin")
 	c.public = c.take("public")
 	var bad error
@@ -151,8 +158,8 @@ func (d *Desk) Run(ctx context.Context, said slack.Said) (slack.Reply, error) {
 }
 
 func (d *Desk) do(ctx context.Context, c *call) ([]string, error) {
-	if err := d.must(c, c.cmd.right); err != nil {
-		return nil, err
+	if c.cmd.may != nil && !c.cmd.may(&c.person, c.cmd.right) {
+		return nil, c.forbidden(c.cmd.right)
 	}
 	lines, err := c.cmd.do(d, ctx, c)
 	if err != nil {
@@ -161,16 +168,14 @@ func (d *Desk) do(ctx context.Context, c *call) ([]string, error) {
 	return lines, nil
 }
 
-// must returns an error unless the person has the right.
-func (d *Desk) must(c *call, right tocsin.Right) error {
-	if d.may(c.Who, right) {
-		return nil
+// forbidden says what the person has no right to.
+func (c *call) forbidden(right tocsin.Right) error {
+	said := slack.Escape(c.Who, 80) + " has no right to " + string(right)
+	if c.person.MaySomewhere(right) || c.person.Role == tocsin.RoleNone {
+		return refuse("%s here. Whoever keeps the configuration can change your teams and roles in %s and %s.", said, slack.Code("teams", 20), slack.Code("users", 20))
 	}
-	return &refusal{slack.Escape(c.Who, 80) + " has no right to " + string(right) +
-		". Ask whoever keeps the configuration to change " + slack.Code("role", 20) + " in your entry in `users`."}
+	return refuse("%s. Ask whoever keeps the configuration to change %s in your entry in `users`.", said, slack.Code("role", 20))
 }
-
-func (d *Desk) may(who string, right tocsin.Right) bool { return d.d.May == nil || d.d.May(who, right) }
 
 func (d *Desk) zone(who string) *time.Location {
 	if d.d.Zone != nil {

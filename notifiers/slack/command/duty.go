@@ -25,12 +25,28 @@ func (d *Desk) schedule(c *call) (string, error) {
 	if !ok {
 		return "", wrong("say which schedule.")
 	}
-	names := d.schedules()
+	names := d.theirs(c)
 	found, ok := among(names, strings.TrimPrefix(w.text, "#"))
 	if !ok {
 		return "", wrong("there is no schedule %s%s", quote(w.text), meant(w.text, names))
 	}
 	return found, nil
+}
+
+// theirs are the schedules that the person may view.
+func (d *Desk) theirs(c *call) []string {
+	return slices.DeleteFunc(d.schedules(), func(name string) bool { return !c.person.MayOn(tocsin.RightView, name) })
+}
+
+// shifts are those that the person may view, and their own.
+func (d *Desk) shifts(ctx context.Context, c *call, q tocsin.ShiftQuery) ([]tocsin.Shift, error) {
+	all, err := d.d.OnCall.Shifts(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(s tocsin.Shift) bool {
+		return s.User != c.Who && !c.person.MayOn(tocsin.RightView, s.Schedule)
+	}), nil
 }
 
 func (d *Desk) oncall(ctx context.Context, c *call) ([]string, error) {
@@ -48,7 +64,7 @@ func (d *Desk) oncall(ctx context.Context, c *call) ([]string, error) {
 	if err := c.end(); err != nil {
 		return nil, err
 	}
-	shifts, err := d.d.OnCall.Shifts(ctx, q)
+	shifts, err := d.shifts(ctx, c, q)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +127,7 @@ func (d *Desk) handoff(ctx context.Context, c *call) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := d.d.Handoff(ctx, schedule)
+	text, err := d.d.Handoff(ctx, &c.person, schedule)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +147,12 @@ func (d *Desk) own(ctx context.Context, c *call) (string, error) {
 	}
 	var names []string
 	for n := range shifts {
-		if s := &shifts[n]; s.User == c.Who && !s.Shadow && !slices.Contains(names, s.Schedule) {
+		if s := &shifts[n]; s.User == c.Who && !s.Shadow && !slices.Contains(names, s.Schedule) && c.person.MayOn(tocsin.RightView, s.Schedule) {
 			names = append(names, s.Schedule)
 		}
 	}
 	if len(names) == 0 {
-		names = d.schedules()
+		names = d.theirs(c)
 	}
 	if len(names) == 1 {
 		return names[0], nil
@@ -177,7 +193,7 @@ func (d *Desk) overrides(ctx context.Context, c *call) ([]string, error) {
 	}
 	var lines []string
 	for n := range all {
-		if o := &all[n]; (o.State == tocsin.OverrideActive || o.State == tocsin.OverrideRequested) && o.To.After(c.At) {
+		if o := &all[n]; c.person.Sees(o) && (o.State == tocsin.OverrideActive || o.State == tocsin.OverrideRequested) && o.To.After(c.At) {
 			lines = append(lines, "• "+change(o))
 		}
 	}
@@ -213,10 +229,10 @@ func change(o *tocsin.Override) string {
 }
 
 func (d *Desk) addOverride(ctx context.Context, c *call) ([]string, error) {
-	if err := d.must(c, tocsin.RightRespond); err != nil {
-		return nil, err
-	}
 	schedule, err := d.schedule(c)
+	if err == nil && !c.person.MayOn(tocsin.RightRespond, schedule) {
+		err = c.forbidden(tocsin.RightRespond)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +318,7 @@ func (c *call) time(base time.Time) (time.Time, error) {
 // mayChange holds an override to the rights of who makes it: everybody who responds
 // may take over a shift, and hand over their own, which alone it then changes.
 func (d *Desk) mayChange(ctx context.Context, c *call, o *tocsin.Override) error {
-	if o.MayPut(c.Who) || d.may(c.Who, tocsin.RightManage) {
+	if c.person.MayPut(o) {
 		return nil
 	}
 	const without = "without the right to " + string(tocsin.RightManage) + " one can take over a shift, or hand over one's own"
@@ -321,7 +337,7 @@ func (d *Desk) mayChange(ctx context.Context, c *call, o *tocsin.Override) error
 }
 
 func (d *Desk) cancelOverride(ctx context.Context, c *call) ([]string, error) {
-	id, err := d.which(c, "override list")
+	id, err := c.which("override list")
 	if err != nil {
 		return nil, err
 	}
@@ -329,11 +345,13 @@ func (d *Desk) cancelOverride(ctx context.Context, c *call) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := slices.IndexFunc(all, func(o tocsin.Override) bool { return o.ID == id })
+	n := slices.IndexFunc(all, func(o tocsin.Override) bool { return o.ID == id && c.person.Sees(&o) })
 	switch {
 	case n < 0:
 		return nil, refuse("there is no override %s; those in force and to come: %s", quote(id), typed("override list"))
-	case !all[n].MayCancel(c.Who) && !d.may(c.Who, tocsin.RightManage):
+	case !c.person.MayCancel(&all[n]) && !c.person.MayOn(tocsin.RightRespond, all[n].Schedule):
+		return nil, c.forbidden(tocsin.RightRespond)
+	case !c.person.MayCancel(&all[n]):
 		return nil, refuse("it was made by %s; without the right to %s one can cancel one's own.",
 			slack.Escape(cmp.Or(all[n].CreatedBy, "somebody else"), 60), tocsin.RightManage)
 	}

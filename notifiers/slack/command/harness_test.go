@@ -142,7 +142,7 @@ func (d *desk) List(_ context.Context, f tocsin.Filter) ([]*tocsin.Incident, err
 	defer d.mu.Unlock()
 	var out []*tocsin.Incident
 	for _, id := range d.order {
-		if inc := d.incidents[id]; len(f.States) == 0 || slices.Contains(f.States, inc.State) {
+		if inc := d.incidents[id]; (len(f.States) == 0 || slices.Contains(f.States, inc.State)) && (f.Only == nil || f.Only(inc)) {
 			out = append(out, inc)
 		}
 	}
@@ -248,6 +248,22 @@ func (shelf) List() []*tocsin.Runbook {
 // names are the users with their IDs in Slack; ana responds, bo manages, vi views.
 var names = map[string]string{"U0ANA0001": "ana", "U0BO00001": "bo", "U0VI00001": "vi", "U0CY00001": "cy"}
 
+// person is what a user may do; web and dba have rights in a team only.
+func person(name string) tocsin.Principal {
+	in := func(roles map[string]tocsin.Role, schedule string) tocsin.Principal {
+		return tocsin.Principal{Name: name, Role: tocsin.RoleNone, Teams: roles, Receivers: roles, Schedules: map[string]tocsin.Role{schedule: roles[schedule]}}
+	}
+	switch name {
+	case "web":
+		return in(map[string]tocsin.Role{"primary": tocsin.RoleResponder}, "primary")
+	case "dba":
+		return in(map[string]tocsin.Role{"storage": tocsin.RoleManager, "storage-chat": tocsin.RoleManager}, "storage")
+	case "new":
+		return tocsin.Principal{Name: name, Role: tocsin.RoleNone}
+	}
+	return tocsin.Principal{Name: name, Role: map[string]tocsin.Role{"bo": tocsin.RoleManager, "vi": tocsin.RoleViewer}[name]}
+}
+
 func deps(d *desk) command.Deps {
 	return command.Deps{
 		Actions: d, Reader: d, OnCall: d, Overrides: d, Silencer: d, Runbooks: shelf{},
@@ -265,16 +281,14 @@ func deps(d *desk) command.Deps {
 		Why: func(_ context.Context, inc *tocsin.Incident, who string) []string {
 			return []string{"*Why me?* " + slack.State(inc), slack.Escape(who, 20)}
 		},
-		Handoff: func(_ context.Context, schedule string) (string, error) {
+		Handoff: func(_ context.Context, _ *tocsin.Principal, schedule string) (string, error) {
 			return "Open and not taken:\n  k7f3q9 <!here> " + schedule, nil
 		},
 		Status:   func(context.Context) []string { return []string{"ready since noon"} },
-		People:   func() []string { return []string{"ana", "bo", "cy", "vi"} },
+		People:   func() []string { return []string{"ana", "bo", "cy", "vi", "web", "dba", "new"} },
 		Policies: func() []string { return []string{"platform"} },
 		Who:      func(id string) (string, bool) { n, ok := names[id]; return n, ok },
-		May: func(name string, right tocsin.Right) bool {
-			return map[string]tocsin.Role{"bo": tocsin.RoleManager, "vi": tocsin.RoleViewer}[name].May(right)
-		},
+		Person:   person,
 		Zone: func(name string) *time.Location {
 			if name == "ana" {
 				loc, _ := time.LoadLocation("Europe/Madrid")

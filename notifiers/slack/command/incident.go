@@ -29,24 +29,35 @@ func (d *Desk) incident(ctx context.Context, c *call) (*tocsin.Incident, error) 
 	w, given := c.peek()
 	id := strings.ToLower(strings.Trim(w.text, "#:,.`"))
 	if given && id != "" {
-		inc, err := d.d.Reader.Get(ctx, id)
+		inc, err := c.reader.Get(ctx, id)
 		if err == nil {
 			c.at++
-			return inc, nil
+			return c.their(inc)
 		}
 		if !errors.Is(err, tocsin.ErrNotFound) {
 			return nil, err
 		}
 	}
 	if c.Thread != "" && !likeID(id) {
-		if inc, err := d.shownIn(ctx, c.Channel, c.Thread); inc != nil || err != nil {
-			return inc, err
+		if inc, err := c.shownIn(ctx); err != nil {
+			return nil, err
+		} else if inc != nil {
+			return c.their(inc)
 		}
 	}
 	if !given {
 		return nil, wrong("say which incident: its ID is in its message, and in %s.", typed("list"))
 	}
-	return nil, d.noIncident(ctx, w.text)
+	return nil, c.noIncident(ctx, w.text)
+}
+
+// their is an incident that the person may view, and about which they may do what
+// the command does.
+func (c *call) their(inc *tocsin.Incident) (*tocsin.Incident, error) {
+	if !c.person.MayIn(c.cmd.right, inc) {
+		return nil, c.forbidden(c.cmd.right)
+	}
+	return inc, nil
 }
 
 // likeID tells what is typed as an ID from prose: IDs have no vowels.
@@ -54,8 +65,8 @@ func likeID(s string) bool {
 	return len(s) == tocsin.IDLength && !strings.ContainsAny(s, "aeiou01l") && strings.Trim(s, "23456789bcdfghjkmnpqrstvwxyz") == ""
 }
 
-func (d *Desk) noIncident(ctx context.Context, id string) error {
-	live, err := d.d.Reader.List(ctx, tocsin.Filter{Limit: maxListed})
+func (c *call) noIncident(ctx context.Context, id string) error {
+	live, err := c.reader.List(ctx, tocsin.Filter{Limit: maxListed})
 	if err != nil {
 		return err
 	}
@@ -74,17 +85,17 @@ func (d *Desk) noIncident(ctx context.Context, id string) error {
 	return refuse("%s; the open ones: %s", said, typed("list"))
 }
 
-// shownIn is the incident that a message in a channel shows, or nil. Digests show
-// several.
-func (d *Desk) shownIn(ctx context.Context, channel, ts string) (*tocsin.Incident, error) {
-	live, err := d.d.Reader.List(ctx, tocsin.Filter{Limit: maxListed})
+// shownIn is the incident that the message of the thread shows, or nil. Digests
+// show several.
+func (c *call) shownIn(ctx context.Context) (*tocsin.Incident, error) {
+	live, err := c.reader.List(ctx, tocsin.Filter{Limit: maxListed})
 	if err != nil {
 		return nil, err
 	}
 	var found *tocsin.Incident
 	for _, inc := range live {
 		if slices.ContainsFunc(inc.Deliveries, func(del tocsin.Delivery) bool {
-			return del.Ref == channel+"/"+ts && strings.HasPrefix(del.Target, "slack:")
+			return del.Ref == c.Channel+"/"+c.Thread && strings.HasPrefix(del.Target, "slack:")
 		}) {
 			if found != nil {
 				return nil, nil //nolint:nilnil // no one incident is meant
@@ -150,7 +161,7 @@ func (d *Desk) list(ctx context.Context, c *call) ([]string, error) {
 	case "all":
 		f.States, f.Archived = nil, true
 	}
-	found, err := d.d.Reader.List(ctx, f)
+	found, err := c.reader.List(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +214,11 @@ func (d *Desk) show(ctx context.Context, c *call) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	alerts, err := d.d.Reader.AlertsOf(ctx, inc.ID, maxAlerts)
+	alerts, err := c.reader.AlertsOf(ctx, inc.ID, maxAlerts)
 	if err != nil {
 		return nil, err
 	}
-	events, err := d.d.Reader.Timeline(ctx, inc.ID, 0, maxEvents)
+	events, err := c.reader.Timeline(ctx, inc.ID, 0, maxEvents)
 	if err != nil {
 		return nil, err
 	}

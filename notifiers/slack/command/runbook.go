@@ -20,12 +20,15 @@ func (d *Desk) runbook(ctx context.Context, c *call) ([]string, error) {
 	if left := c.left(); len(left) == 1 || len(left) == 0 && c.Thread != "" {
 		inc, err := d.incident(ctx, c)
 		if err == nil && len(c.left()) == 0 {
-			return d.runbookOf(ctx, inc)
+			return d.runbookOf(ctx, c, inc)
 		}
 		var no *refusal
 		if err != nil && !errors.As(err, &no) && len(left) == 1 {
 			return nil, err
 		}
+	}
+	if !c.person.MaySomewhere(c.cmd.right) { // what is known is for every team
+		return nil, c.forbidden(c.cmd.right)
 	}
 	asked := c.rest()
 	if p := strings.Fields(asked); len(p) == 0 || len(p) == 2 && p[0] == "page" {
@@ -48,11 +51,11 @@ func (d *Desk) runbook(ctx context.Context, c *call) ([]string, error) {
 	return append(lines, named(found, 0)...), nil
 }
 
-func (d *Desk) runbookOf(ctx context.Context, inc *tocsin.Incident) ([]string, error) {
+func (d *Desk) runbookOf(ctx context.Context, c *call, inc *tocsin.Incident) ([]string, error) {
 	if inc.Runbook == "" {
 		return []string{"There is no runbook for " + name(inc.ID) + "."}, nil
 	}
-	alerts, err := d.d.Reader.AlertsOf(ctx, inc.ID, 1)
+	alerts, err := c.reader.AlertsOf(ctx, inc.ID, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,8 @@ func (d *Desk) silence(ctx context.Context, c *call) ([]string, error) {
 		c.at++
 		return d.expire(ctx, c)
 	}
-	if err := d.must(c, tocsin.RightRespond); err != nil {
-		return nil, err
+	if !c.person.May(tocsin.RightRespond) { // it may hide any team's alerts
+		return nil, c.forbidden(tocsin.RightRespond)
 	}
 	s, err := c.asked()
 	if err != nil {
@@ -119,11 +119,8 @@ func (d *Desk) putOnce(ctx context.Context, s tocsin.Silence) (tocsin.Silence, e
 }
 
 // which reads the only word of a command that ends something: an ID that another
-// command lists. It is for those who may respond.
-func (d *Desk) which(c *call, lists string) (id string, err error) {
-	if err := d.must(c, tocsin.RightRespond); err != nil {
-		return "", err
-	}
+// command lists.
+func (c *call) which(lists string) (id string, err error) {
 	w, ok := c.next()
 	if !ok {
 		return "", wrong("say which: %s shows their IDs.", typed(lists))
@@ -132,7 +129,10 @@ func (d *Desk) which(c *call, lists string) (id string, err error) {
 }
 
 func (d *Desk) expire(ctx context.Context, c *call) ([]string, error) {
-	id, err := d.which(c, "silences")
+	if !c.person.May(tocsin.RightRespond) {
+		return nil, c.forbidden(tocsin.RightRespond)
+	}
+	id, err := c.which("silences")
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,11 @@ import (
 type command struct {
 	name string
 	// also are other names for it.
-	also  []string
+	also []string
+	// right is what it takes: where it concerns what the command names, or, where
+	// may is there, as that says.
 	right tocsin.Right
+	may   func(*tocsin.Principal, tocsin.Right) bool
 	// prose commands end in words of the person's own: public is read in front of
 	// them only.
 	prose bool
@@ -28,7 +31,7 @@ type command struct {
 func commands() []command {
 	return slices.Concat(incidentCommands(), workCommands(), dutyCommands(), []command{
 		{
-			name: "status", right: tocsin.RightView, usage: []string{"status"}, examples: []string{"status"},
+			name: "status", right: tocsin.RightView, may: (*tocsin.Principal).May, usage: []string{"status"}, examples: []string{"status"},
 			says: "how Tocsin itself is", do: (*Desk).status,
 		},
 		{
@@ -113,9 +116,9 @@ func incidentCommands() []command {
 			says: "open a channel of its own", do: (*Desk).channel,
 		},
 		{
-			name: "page", also: []string{"call", "declare"}, right: tocsin.RightRespond, prose: true,
-			usage:    []string{"page @PERSON|SCHEDULE|POLICY WHAT IS WRONG"},
-			examples: []string{"page @bo the database is down", "page primary customers cannot pay"},
+			name: "page", also: []string{"call", "declare"}, right: tocsin.RightRespond, may: (*tocsin.Principal).MaySomewhere, prose: true,
+			usage:    []string{"page [receiver RECEIVER] @PERSON|SCHEDULE|POLICY WHAT IS WRONG"},
+			examples: []string{"page @bo the database is down", "page primary customers cannot pay", "page receiver dba @bo the database is down"},
 			says:     "open an incident by hand, and call somebody", do: (*Desk).page,
 		},
 	}
@@ -159,7 +162,7 @@ func dutyCommands() []command {
 			says: "what the next one on call should know", do: (*Desk).handoff,
 		},
 		{
-			name: "silence", also: []string{"mute"}, right: tocsin.RightView, prose: true,
+			name: "silence", also: []string{"mute"}, right: tocsin.RightView, may: (*tocsin.Principal).May, prose: true,
 			usage: []string{"silence MATCHERS for DURATION COMMENT", "silence MATCHERS until TIME COMMENT", "silence expire ID"},
 			examples: []string{
 				`silence alertname=NodeDown region=~"eu-.*" for 2h the network is being changed`,
@@ -168,7 +171,7 @@ func dutyCommands() []command {
 			says: "have alerts page nobody for a while", do: (*Desk).silence,
 		},
 		{
-			name: "silences", right: tocsin.RightView, usage: []string{"silences [all] [page N]"}, examples: []string{"silences", "silences all"},
+			name: "silences", right: tocsin.RightView, may: (*tocsin.Principal).May, usage: []string{"silences [all] [page N]"}, examples: []string{"silences", "silences all"},
 			says: "the silences in force and to come; with all, the expired ones too", do: (*Desk).silences,
 		},
 	}

@@ -223,11 +223,13 @@ func TestRights(t *testing.T) {
 		"step k7f3q9 1 done", "override add primary @me for 2h", "override cancel zzzzzz", "silence a=b for 2h x", "silence expire zzzzzz",
 	} {
 		b := newBench(t)
+		b.overrides = []tocsin.Override{{ID: "zzzzzz", Schedule: "primary", User: "bo", CreatedBy: "bo"}}
 		r := b.says("vi", text)
 		assert.Contains(t, r.Lines[0], "vi has no right to respond", text)
 		assert.Empty(t, b.acted, text)
 		assert.Empty(t, b.opened, text)
-		assert.Empty(t, b.overrides, text)
+		assert.Len(t, b.overrides, 1, text)
+		assert.Empty(t, b.overrides[0].State, text)
 		assert.Empty(t, b.silences, text)
 	}
 	for _, text := range []string{"list", "show k7f3q9", "why k7f3q9", "oncall", "override list", "silences", "silence list", "runbook", "handoff primary", "status", "help"} {
@@ -375,7 +377,7 @@ func TestHandoffShowsMatchersAsTheyAre(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	with := deps(d)
-	with.Handoff = func(context.Context, string) (string, error) {
+	with.Handoff = func(context.Context, *tocsin.Principal, string) (string, error) {
 		return "Silences:\n  region=~\"eu-.*\" job!~\"_a\" by bo until Sat: <!here> `x`\nSnoozes:\n  k7f3q9 *x*", nil
 	}
 	r, err := command.New(with).Run(t.Context(), slack.Said{Who: "vi", Text: "handoff"})

@@ -35,6 +35,10 @@
     if (button) copy(button);
   });
 
+  // ---- on a phone the list comes first: what it is filtered by opens when it is wanted
+
+  if (matchMedia("(max-width: 40rem)").matches) for (const d of $$(".filters:not([data-keep])")) d.open = false;
+
   // ---- a form is sent once
 
   document.addEventListener("submit", (e) => {
@@ -239,11 +243,13 @@
     const [first, last] = [Date.parse(svg.dataset.from), Date.parse(svg.dataset.to)];
     const quarter = 15 * 60 * 1000;
     const time = (part) => clock(Math.round((first + (last - first) * part) / quarter) * quarter, svg.dataset.zone);
-    $("#o-schedule").value = svg.dataset.schedule;
-    $("#o-from").value = time(Math.min(from, to));
-    $("#o-to").value = time(Math.max(from, to));
-    $("#override").open = true;
-    $("#o-user").focus();
+    const box = $("#swap[open]") || $("#override"); // the form that is being filled in
+    const field = (name) => $("#" + box.id + "-" + name);
+    field("schedule").value = svg.dataset.schedule;
+    field("from").value = time(Math.min(from, to));
+    field("to").value = time(Math.max(from, to));
+    box.open = true;
+    field("user").focus();
     say("The times are filled in.");
   };
   document.addEventListener("pointerup", () => drop(true));
@@ -291,7 +297,7 @@
     x: ["select it", () => { const b = here() && $("input", here()); if (b) b.checked = !b.checked; return Boolean(b); }],
     a: ["acknowledge it, or what is selected", acknowledge],
     r: ["resolve it", resolve],
-    "/": ["filter", () => { $("#q")?.focus(); return Boolean($("#q")); }],
+    "/": ["filter", () => { const q = $("#q"); if (q) { q.closest("details").open = true; q.focus(); } return Boolean(q); }],
     "?": ["this help", () => help()],
   };
   let off = false;

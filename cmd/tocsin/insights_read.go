@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/insights"
+)
+
+const (
+	// insightRows is how many incidents are listed at a time, and insightEvents how much
+	// of a timeline is counted, the newest.
+	insightRows   = 500
+	insightEvents = 1000
+	// insightMemory is how many incidents are remembered: some 20 MB.
+	insightMemory = 50_000
+	// insightRest is how long after its end nothing more happens to an incident; what
+	// does after all gives it another revision.
+	insightRest = time.Hour
+)
+
+// insightDesk remembers what counts of incidents that are over, so that each is read
+// once, and a reading that was cut off goes on where it was. Its zero value is ready.
+type insightDesk struct {
+	mu   sync.Mutex
+	seen map[string]insightSeen
+}
+
+type insightSeen struct {
+	revision uint64
+	insights.Seen
+}
+
+func (d *insightDesk) recall(inc *tocsin.Incident) (insights.Seen, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s, known := d.seen[inc.ID]
+	return s.Seen, known && s.revision == inc.Revision
+}
+
+func (d *insightDesk) remember(inc *tocsin.Incident, s insights.Seen) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.seen) >= insightMemory || d.seen == nil {
+		d.seen = map[string]insightSeen{}
+	}
+	d.seen[inc.ID] = insightSeen{inc.Revision, s}
+}
+
+// insights counts the incidents that were opened in [from, to) and that somebody may
+// view, the newest first, until ctx is over.
+func (a *App) insights(ctx context.Context, who *tocsin.Principal, from, to time.Time) (tocsin.Insights, error) {
+	all, cut, err := a.counted.read(ctx, a.store, who.Reader(a.store), from, to)
+	if err != nil {
+		return tocsin.Insights{}, err
+	}
+	if cut {
+		from = to
+		if len(all) > 0 {
+			from = all[len(all)-1].OpenedAt
+		}
+	}
+	in := insights.Of(all, from, to, a.zoneOf)
+	in.Cut = cut
+	return in, nil
+}
+
+// read lists by what somebody may view, and reads what is listed of the store. cut is
+// true where there was not the time for all of it.
+func (d *insightDesk) read(ctx context.Context, store, list tocsin.Reader, from, to time.Time) (all []insights.Seen, cut bool, err error) {
+	f := tocsin.Filter{Archived: true, Limit: insightRows}
+	for {
+		part, err := list.List(ctx, f)
+		for _, inc := range part {
+			if err != nil || inc.OpenedAt.Before(from) {
+				break
+			}
+			var s insights.Seen
+			if s, err = d.look(ctx, store, inc, to); err == nil {
+				all = append(all, s)
+			}
+		}
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			return all, true, nil
+		case err != nil:
+			return nil, false, err
+		case len(part) < insightRows || part[len(part)-1].OpenedAt.Before(from):
+			return all, false, nil
+		}
+		last := part[len(part)-1]
+		f.OpenedBefore, f.BeforeID = last.OpenedAt, last.ID
+	}
+}
+
+// look says what counts of an incident, as of now.
+func (d *insightDesk) look(ctx context.Context, r tocsin.Reader, inc *tocsin.Incident, now time.Time) (insights.Seen, error) {
+	if s, known := d.recall(inc); known {
+		return s, nil
+	}
+	c, err := insightCase(ctx, r, inc)
+	if err != nil {
+		return insights.Seen{}, err
+	}
+	s := insights.Look(&c)
+	if !inc.Open() && now.Sub(inc.ResolvedAt) > insightRest {
+		d.remember(inc, s)
+	}
+	return s, nil
+}
+
+func insightCase(ctx context.Context, r tocsin.Reader, inc *tocsin.Incident) (insights.Case, error) {
+	c := insights.Case{Incident: inc}
+	if err := ctx.Err(); err != nil {
+		return c, err
+	}
+	alerts, err := r.AlertsOf(ctx, inc.ID, 1)
+	if err != nil && !errors.Is(err, tocsin.ErrNotFound) {
+		return c, err
+	}
+	if len(alerts) > 0 {
+		c.Rule = alerts[0].Name()
+	}
+	c.Timeline, err = r.Timeline(ctx, inc.ID, 0, insightEvents)
+	if errors.Is(err, tocsin.ErrNotFound) {
+		err = nil // the retention has just taken it
+	}
+	return c, err
+}

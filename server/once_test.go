@@ -1,0 +1,108 @@
+package server_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/server"
+)
+
+// TestAKeyIsOneRequest sends requests again: each happens once, and is answered the
+// same; another body under the same key is refused, and so is nobody else.
+func TestAKeyIsOneRequest(t *testing.T) {
+	t.Parallel()
+	clock := now
+	r, m := &rota{}, &medicine{}
+	w, _, _ := guarded(t, server.Config{NoLocal: true, ExternalURL: secure}, func(d *server.Deps) {
+		d.Overrides, d.Remedies, d.Remediator = r, m, m
+		d.Now = func() time.Time { return clock }
+	})
+	w.reader.detail.incident = &tocsin.Incident{ID: "k7f3q9", State: tocsin.Triggered, Severity: tocsin.Error, Receivers: []string{"page"}}
+	ask := func(path, body, key, role string) (int, string, string) {
+		rec := w.ask("POST", path, body, "Idempotency-Key", key, "Authorization", "Bearer tocsin_"+role)
+		return rec.Code, rec.Body.String(), rec.Header().Get("Idempotency-Replayed")
+	}
+	count := func() int { return len(r.overrides) + len(m.did) + len(w.router.did) + w.router.puts }
+	for path, body := range map[string]string{
+		"/api/v1/silences":                     `{"matchers":["a=\"b\""],"endsAt":"2026-11-22T09:00:00Z","comment":"c"}`,
+		"/api/v1/overrides":                    `{"schedule":"primary","user":"bo","to":"2026-11-23T09:00:00Z"}`,
+		"/api/v1/incidents/k7f3q9/acknowledge": `{"text":"a"}`,
+		"/api/v1/incidents/k7f3q9/remediate":   `{"remedy":"restart-node"}`,
+		"/api/v1/remediations/r1/approve":      `{}`,
+		"/api/v1/remedies/stop":                `{"remedy":"restart-node"}`,
+	} {
+		before := count()
+		code, first, replayed := ask(path, body, "key-1", "manager")
+		require.Equal(t, 200, code, "%s: %s", path, first)
+		require.Empty(t, replayed)
+		require.Equal(t, before+1, count(), path)
+		code, again, replayed := ask(path, body, "key-1", "manager")
+		assert.Equal(t, 200, code)
+		assert.Equal(t, "true", replayed)
+		assert.Equal(t, first, again, "%s: the same answer", path)
+		assert.Equal(t, before+1, count(), "%s: once", path)
+
+		other := strings.Replace(body, "{", `{ `, 1)
+		code, text, _ := ask(path, other, "key-1", "manager")
+		assert.Equal(t, 422, code, path)
+		assert.Contains(t, text, "make a new key")
+		assert.Equal(t, before+1, count(), path)
+		code, _, _ = ask(path, body, "key-1", "admin")
+		assert.Equal(t, 200, code, "somebody else's key is another one")
+		code, _, _ = ask(path, body, "key-2", "manager")
+		assert.Equal(t, 200, code)
+		assert.Greater(t, count(), before+1, path)
+	}
+
+	code, text, _ := ask("/api/v1/tokens", `{"name":"ci","role":"viewer"}`, "key-1", "admin")
+	require.Equal(t, 200, code, text)
+	code, text, _ = ask("/api/v1/tokens", `{"name":"ci","role":"viewer"}`, "key-1", "admin")
+	assert.Equal(t, 409, code, "a secret is shown once")
+	assert.NotContains(t, text, "SHOWNONCE")
+
+	code, _, _ = ask("/api/v1/silences", `{}`, "refused", "manager")
+	assert.Equal(t, 400, code)
+	code, _, replayed := ask("/api/v1/silences", `{"matchers":["a=\"b\""],"endsAt":"2026-11-22T09:00:00Z","comment":"c"}`, "refused", "manager")
+	assert.Equal(t, 200, code, "what was refused has not happened")
+	assert.Empty(t, replayed)
+	clock = now.Add(25 * time.Hour)
+	_, _, replayed = ask("/api/v1/remedies/stop", `{"remedy":"restart-node"}`, "key-1", "manager")
+	assert.Empty(t, replayed, "a key is remembered for a day")
+}
+
+func TestWhatASilenceWouldHideIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, server.Config{}, func(d *server.Deps) {
+		d.Hides = func(_ context.Context, ms []string) (tocsin.Hidden, error) {
+			assert.Equal(t, []string{`a="b"`, `c=~"d"`}, ms)
+			return tocsin.Hidden{Alerts: 3, Incidents: 2, First: []*tocsin.Incident{{ID: "k7f3q9"}}, Opened: 9, Before: 4, Looked: 9}, nil
+		}
+	})
+	rec := w.ask("GET", "/api/v1/silences/preview?matcher=a%3D%22b%22&matcher=c%3D~%22d%22", "")
+	assert.Equal(t, 200, rec.Code)
+	assert.Contains(t, rec.Body.String(), `"first":["k7f3q9"]`)
+	assert.Contains(t, rec.Body.String(), `"now":"Now it would hide 3 firing alerts of 2 incidents."`)
+	assert.Zero(t, w.router.puts, "nothing is made")
+	assert.Equal(t, 400, w.ask("GET", "/api/v1/silences/preview", "").Code)
+	assert.Equal(t, 400, w.ask("GET", "/api/v1/silences/preview?matcher=a%3D~%22.*%22", "").Code, "it would hide everything")
+	assert.Equal(t, 404, newWorld(t, server.Config{}).ask("GET", "/api/v1/silences/preview?matcher=a%3Db", "").Code)
+}
+
+func TestBothAPIsSayWhenASilenceChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, server.Config{})
+	w.router.silences = []tocsin.Silence{
+		{ID: "s1s1s1", Matchers: []string{`a="b"`}, StartsAt: now, EndsAt: now.Add(time.Hour), CreatedBy: "ana", Comment: "c", UpdatedAt: now.Add(-5 * time.Minute)},
+		{ID: "s2s2s2", Matchers: []string{`a="b"`}, StartsAt: now.Add(-time.Hour), EndsAt: now.Add(time.Hour), CreatedBy: "ana", Comment: "before it was kept"},
+	}
+	assert.Contains(t, w.ask("GET", "/api/v1/silences/s1s1s1", "").Body.String(), `"updatedAt":"2026-11-22T04:55:00Z"`)
+	assert.NotContains(t, w.ask("GET", "/api/v1/silences/s2s2s2", "").Body.String(), "updatedAt")
+	assert.Contains(t, w.ask("GET", "/api/v2/silence/s1s1s1", "").Body.String(), `"updatedAt":"2026-11-22T04:55:00Z"`)
+	assert.Contains(t, w.ask("GET", "/api/v2/silence/s2s2s2", "").Body.String(), `"updatedAt":"2026-11-22T04:00:00Z"`, "when it began")
+}
