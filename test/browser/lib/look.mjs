@@ -27,6 +27,10 @@ export async function fill(stage) {
     matchers: ['service="search"'], startsAt: new Date().toISOString(),
     endsAt: new Date(Date.now() + 3_600_000).toISOString(), comment: 'The index is rebuilt',
   });
+  const hour = (n) => new Date(Math.ceil(Date.now() / 3_600_000) * 3_600_000 + n * 3_600_000).toISOString();
+  await stage.post('/api/v1/overrides', { kind: 'replace', schedule: 'primary', user: 'ana', from: hour(30), to: hour(54), comment: 'Moving house' });
+  await stage.post('/api/v1/overrides', { kind: 'swap', schedule: 'primary', user: 'bo', replaces: 'ana', from: hour(200), to: hour(224), comment: 'Concert' }, 'ana');
+  await stage.post('/api/v1/tokens', { name: 'ci', role: 'responder', expiresAt: hour(90 * 24) });
   const { id } = await stage.run(east, 'proposed');
   await stage.run(west, 'proposed');
   await stage.post(`/api/v1/remediations/${id}/approve`, {});
@@ -52,7 +56,7 @@ export async function pages(page, { east, west, hostile, run }) {
     incidents: '/', 'incidents-filter': '/?q=severity%3D', 'incidents-none': '/?q=severity%3D%22nothing%22&state=resolved', incident: `/incidents/${west.id}`,
     'incident-remedied': `/incidents/${east.id}`, ...(hostile && { 'incident-hostile': `/incidents/${hostile.id}` }), beside: `/incidents/${east.id}/beside`,
     plan: `/incidents/${west.id}/remedies/restart-node`, remediation: `/remediations/${run.id}`, runbook: '/runbooks/nodes%23a-node-is-down',
-    login: '/login', status: '/status', missing: '/incidents/nobody', nowhere: '/nowhere',
+    'system-audit': '/system/audit', 'system-access': '/system/access', 'runbooks-coverage': '/runbooks-coverage', login: '/login', status: '/status', missing: '/incidents/nobody', nowhere: '/nowhere',
   };
   const preview = new URLSearchParams({ matchers: 'alertname="NodeDown"', for: '1h', comment: 'maintenance' });
   for (const path of await page.$$eval('header nav a', (links) => links.map((a) => a.getAttribute('href')))) {

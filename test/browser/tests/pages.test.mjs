@@ -9,7 +9,7 @@ import { seen, start } from '../lib/world.mjs';
 
 // $IMAGES is a folder that is to hold pictures of the pages.
 const images = process.env.IMAGES;
-const pictured = ['incidents', 'incident', 'plan', 'remediation', 'remediations', 'runbooks', 'runbook', 'oncall', 'silences', 'insights', 'system', 'why', 'status', 'login'];
+const pictured = ['incidents', 'incident', 'plan', 'remediation', 'remediations', 'runbooks', 'runbook', 'runbooks-coverage', 'oncall', 'silences', 'silences-preview', 'insights', 'system', 'system-audit', 'system-access', 'why', 'status', 'login'];
 
 // What is answered where it is not 200.
 const statuses = { missing: 404, nowhere: 404, 'incidents-filter': 400 };
@@ -56,6 +56,23 @@ describe('the pages', () => {
     t.diagnostic(`looked at ${Object.keys(list).join(', ')}`);
     assert.deepEqual(found, []);
     assert.deepEqual(page.problems, [], 'the browser complains of nothing');
+  });
+
+  it('have buttons for a thumb on a phone, and the list before the filter', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    for (const path of ['/', `/incidents/${what.west.id}`, '/oncall', '/silences', `/remediations/${what.run.id}`]) {
+      await page.goto(path);
+      const small = await page.$$eval('button, .button, header nav a, select', (all) => all.filter((e) => e.checkVisibility() && !e.matches('.quiet'))
+        .map((e) => [e.textContent.trim().slice(0, 40), Math.round(e.getBoundingClientRect().height)]).filter(([, height]) => height < 44));
+      assert.deepEqual(small, [], path);
+    }
+    await page.goto('/');
+    assert.ok((await page.locator('.rows > li').first().boundingBox()).y < 400, 'the first incident is on the first screen');
+    assert.equal(await page.locator('#q').isVisible(), false);
+    await page.locator('body').press('/');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'q', 'the key opens the filter');
+    await page.goto('/?severity=critical');
+    assert.equal(await page.locator('#q').isVisible(), true, 'what is filtered by is seen');
   });
 
   it('show what alerts say as text', async () => {
