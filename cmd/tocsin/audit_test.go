@@ -124,10 +124,11 @@ func TestAuditFindsTampering(t *testing.T) {
 	assert.Contains(t, runCLI(t, 0, "audit", "--verify", "--db", db), "verified")
 	d.start()
 	assert.Regexp(t, `system +\S+ \(terminal\) +the store was restored from b\.db`, auditLog(t, d))
+	require.Eventually(t, func() bool {
+		aside, err := filepath.Glob(file + ".until-*")
+		return err == nil && len(aside) == 1
+	}, time.Minute, 10*time.Millisecond, "the file had what the backup has not")
 	d.stop()
-	aside, err := filepath.Glob(file + ".until-*")
-	require.NoError(t, err)
-	assert.Len(t, aside, 1, "the file had what the backup has not")
 
 	store := read(t, db)
 	forged := bytes.Replace(store, []byte(`"text":"through the API"`), []byte(`"text":"through the ABI"`), 1)

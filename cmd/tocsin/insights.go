@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"text/tabwriter"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
@@ -33,26 +34,36 @@ func (c *insightsCmd) Run(ctx context.Context, e *env) error {
 	return c.print(e.out, in, func(w io.Writer) { printInsights(w, &in) })
 }
 
-func printInsights(w io.Writer, in *tocsin.Insights) {
-	fmt.Fprintf(w, "incidents:     %d, from %s to %s\n", in.Incidents, stamp(in.From), stamp(in.To))
-	if in.Cut {
-		fmt.Fprintln(w, "               there was not the time to read more, and older ones are not counted; ask again: what was read is remembered")
-	}
+func printInsights(out io.Writer, in *tocsin.Insights) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "Incidents\t%d\t%s to %s\n", in.Incidents, stamp(in.From), stamp(in.To))
 	for _, s := range []struct {
 		name string
 		of   tocsin.Spread
-	}{{"acknowledged:", in.Acknowledge}, {"resolved:", in.Resolve}} {
-		fmt.Fprintf(w, "%-14s %d, median %s, 90 %% within %s\n", s.name, s.of.Count, seconds(s.of.Median), seconds(s.of.P90))
+	}{{"Acknowledged", in.Acknowledge}, {"Resolved", in.Resolve}} {
+		fmt.Fprintf(w, "%s\t%d\tmedian %s, 90 %% within %s\n", s.name, s.of.Count, seconds(s.of.Median), seconds(s.of.P90))
 	}
-	fmt.Fprintf(w, "idle:          %d acknowledged, and nothing done\n", in.Idle.Count)
-	fmt.Fprintf(w, "brief:         %d ended by themselves within 5 minutes\n", in.Brief.Count)
-	for _, l := range []struct {
-		name string
-		of   []tocsin.Tally
-	}{{"pages:", in.Pages}, {"night pages:", in.Nights}, {"rules:", in.Rules}} {
-		for _, t := range l.of {
-			fmt.Fprintf(w, "%-14s %d %s\n", l.name, t.Count, printable(t.Name))
-		}
+	fmt.Fprintf(w, "Acknowledged without action\t%d\n", in.Idle.Count)
+	fmt.Fprintf(w, "Resolved by themselves under 5 minutes\t%d\n", in.Brief.Count)
+	nights := map[string]int{}
+	for _, t := range in.Nights {
+		nights[t.Name] = t.Count
+	}
+	if len(in.Pages) > 0 {
+		fmt.Fprintln(w, "\nPERSON\tPAGES\tAT NIGHT")
+	}
+	for _, t := range in.Pages {
+		fmt.Fprintf(w, "%s\t%d\t%d\n", printable(t.Name), t.Count, nights[t.Name])
+	}
+	if len(in.Rules) > 0 {
+		fmt.Fprintln(w, "\nRULE\tINCIDENTS")
+	}
+	for _, t := range in.Rules {
+		fmt.Fprintf(w, "%s\t%d\n", printable(t.Name), t.Count)
+	}
+	_ = w.Flush() // of a terminal that has gone
+	if in.Cut {
+		fmt.Fprintln(out, "\nThere was not the time to read more, and older ones are not counted; ask again: what was read is remembered.")
 	}
 }
 
