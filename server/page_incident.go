@@ -50,6 +50,14 @@ func (v *incidentView) Say() string {
 	return "Now " + text + ", " + plural(i.Firing, "alert") + " firing"
 }
 
+// Next is what happens first if nobody answers; nil: nothing is planned.
+func (v *incidentView) Next() *tocsin.Ahead {
+	if len(v.Ahead) == 0 {
+		return nil
+	}
+	return &v.Ahead[0]
+}
+
 // Mine reports whether who looks at the page owns the incident.
 func (v *incidentView) Mine() bool {
 	return v.Incident.State == tocsin.Acknowledged && v.Incident.AcknowledgedBy == pageActor(v.Who)
