@@ -71,6 +71,7 @@ func run(ctx context.Context, o options) error {
 		{"oncall", onCall},
 		{"clicks", clicks},
 		{"remedies", remedies},
+		{"viewers", viewers},
 	}
 	var errs []error
 	for _, s := range all {
