@@ -13,6 +13,9 @@ type RunbookUsage struct {
 	// Runbooks are those that there are, in the order of the library, and behind them
 	// those that were used and are gone, by ID.
 	Runbooks []RunbookUse `json:"runbooks"`
+	// Rules are those that Prometheus has loaded; nil: there is no Prometheus, or it is
+	// not for who asks.
+	Rules *LoadedRules `json:"rules,omitempty"`
 }
 
 // RunbookUse is how one runbook was used.

@@ -1,6 +1,7 @@
 package config
 
-// Prometheus is where the values behind the alerts can be asked for.
+// Prometheus is where the values behind the alerts, and the rules that are loaded,
+// can be asked for.
 type Prometheus struct {
 	// The base URL of Prometheus, or of what answers like it.
 	URL string `yaml:"url" defaultdoc:"none" example:"http://prometheus:9090"`

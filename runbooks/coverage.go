@@ -15,70 +15,25 @@ const (
 	ByName     = "name"
 )
 
-// RuleCoverage says which runbook the alerts of a rule find.
-type RuleCoverage struct {
-	File  string `json:"file"`
-	Line  int    `json:"line"`
-	Alert string `json:"alert"`
-	// Severity is the rule's label; it may be a template.
-	Severity string `json:"severity,omitempty"`
-	// Runbook is the ID of the runbook, and By how it is found; empty: there is none.
-	Runbook string `json:"runbook,omitempty"`
-	By      string `json:"by,omitempty"`
-	// Fallback says why that is not the runbook that was meant for the alert, or not
-	// for all of its series; empty: it is.
-	Fallback string `json:"fallback,omitempty"`
+// Rule is an alerting rule as it is written, or an alert that has fired.
+type Rule struct {
+	// File, Line and Group say where it is; empty and 0: not known.
+	File  string
+	Line  int
+	Group string
+	// Name is the alert's.
+	Name                string
+	Labels, Annotations tocsin.Labels
+	// Fired: these are the labels of an alert, and there are no others. Those of a rule
+	// may be templates, and its series bring more.
+	Fired bool
 }
 
-// Severe reports whether the rule's severity is critical or page. Of a template it is
-// what it may come to.
-func (r *RuleCoverage) Severe() bool {
-	s := strings.ToLower(strings.TrimSpace(r.Severity))
-	if strings.Contains(s, "{{") {
-		return strings.Contains(s, "critical") || strings.Contains(s, "page")
-	}
-	return s == "critical" || s == "page"
-}
-
-// Unmatched is a runbook for alerts to which no rule leads.
-type Unmatched struct {
-	ID       string   `json:"id"`
-	File     string   `json:"file"`
-	Line     int      `json:"line"`
-	Alerts   []string `json:"alerts,omitempty"`
-	Matchers []string `json:"matchers,omitempty"`
-}
-
-// Coverage says which alerts have runbooks, and which runbooks have alerts. Its JSON
-// is stable.
+// Coverage is a tocsin.Coverage of rule files. Its JSON is stable.
 type Coverage struct {
-	// Rules are the alerting rules, by file and line; never nil.
-	Rules []RuleCoverage `json:"rules"`
-	// Unmatched are the runbooks for alerts to which no rule leads, in the order of
-	// the library; never nil. Runbooks for no alert are not among them.
-	Unmatched []Unmatched `json:"unmatched"`
+	tocsin.Coverage
 	// Findings are about rule files that cannot be read; never nil.
 	Findings []Finding `json:"findings"`
-}
-
-// Uncovered are the rules without a runbook.
-func (c *Coverage) Uncovered() []RuleCoverage {
-	return c.those(func(r *RuleCoverage) bool { return r.Runbook == "" })
-}
-
-// Fallbacks are the rules that have a runbook only by fallback.
-func (c *Coverage) Fallbacks() []RuleCoverage {
-	return c.those(func(r *RuleCoverage) bool { return r.Fallback != "" })
-}
-
-func (c *Coverage) those(want func(*RuleCoverage) bool) []RuleCoverage {
-	var out []RuleCoverage
-	for i := range c.Rules {
-		if want(&c.Rules[i]) {
-			out = append(out, c.Rules[i])
-		}
-	}
-	return out
 }
 
 // Coverage holds Prometheus rules against the library. rules are files, folders and
@@ -86,10 +41,17 @@ func (c *Coverage) those(want func(*RuleCoverage) bool) []RuleCoverage {
 // what cannot be read is a finding.
 func (l *Library) Coverage(rules []string) Coverage {
 	found, bad := readRules(rules)
-	out := Coverage{Rules: []RuleCoverage{}, Unmatched: []Unmatched{}, Findings: append([]Finding{}, bad...)}
+	return Coverage{l.Cover(found), append([]Finding{}, bad...)}
+}
+
+// Cover holds rules, wherever they come from, against the library. What it says of
+// an alert that has fired is what Find does with it; of a rule, what Find would do
+// with its alerts, as far as the rule tells.
+func (l *Library) Cover(rules []Rule) tocsin.Coverage {
+	out := tocsin.Coverage{Rules: make([]tocsin.RuleCoverage, 0, len(rules)), Unmatched: []tocsin.Unmatched{}}
 	used := map[string]bool{}
-	for i := range found {
-		r, possible := l.find(&found[i])
+	for i := range rules {
+		r, possible := l.find(&rules[i])
 		out.Rules = append(out.Rules, r)
 		used[r.Runbook] = true
 		for _, id := range possible {
@@ -100,7 +62,7 @@ func (l *Library) Coverage(rules []string) Coverage {
 		if used[rb.ID] || len(rb.Alerts) == 0 && len(rb.Matchers) == 0 {
 			continue
 		}
-		out.Unmatched = append(out.Unmatched, Unmatched{rb.ID, rb.File, rb.Line, rb.Alerts, rb.Matchers})
+		out.Unmatched = append(out.Unmatched, tocsin.Unmatched{ID: rb.ID, File: rb.File, Line: rb.Line, Alerts: rb.Alerts, Matchers: rb.Matchers})
 	}
 	return out
 }
@@ -108,8 +70,8 @@ func (l *Library) Coverage(rules []string) Coverage {
 // find finds the runbook of a rule's alerts as Library.Find does, as far as the
 // rule tells: which labels its series bring is not known. possible are the runbooks
 // that those labels may lead to.
-func (l *Library) find(r *rule) (c RuleCoverage, possible []string) {
-	c = RuleCoverage{File: r.file, Line: r.line, Alert: r.name, Severity: r.labels[tocsin.LabelSeverity]}
+func (l *Library) find(r *Rule) (c tocsin.RuleCoverage, possible []string) {
+	c = tocsin.RuleCoverage{File: r.File, Line: r.Line, Group: r.Group, Alert: r.Name, Severity: r.Labels[tocsin.LabelSeverity]}
 	if l == nil {
 		return c, nil
 	}
@@ -131,7 +93,7 @@ func (l *Library) find(r *rule) (c RuleCoverage, possible []string) {
 			}
 		}
 	}
-	url := r.annotations[tocsin.AnnotationRunbookURL]
+	url := r.Annotations[tocsin.AnnotationRunbookURL]
 	if rb := l.byAddressOf(url); rb != nil {
 		c.Runbook, c.By = rb.ID, ByURL
 		if strings.Contains(url, "#") && !strings.Contains(rb.ID, "#") && l.byURL[address(url)] != rb {
@@ -139,12 +101,12 @@ func (l *Library) find(r *rule) (c RuleCoverage, possible []string) {
 		}
 		return c, possible
 	}
-	if rb := l.named(r.name); rb != nil {
+	if rb := l.named(r.Name); rb != nil {
 		c.Runbook, c.By = rb.ID, ByName
 		switch {
 		case url != "":
 			c.Fallback = fmt.Sprintf("its runbook_url (%s) leads to no runbook", url)
-		case !slices.Contains(rb.Alerts, r.name):
+		case !slices.Contains(rb.Alerts, r.Name):
 			c.Fallback = "the runbook writes the alert's name in other letters: " + strings.Join(rb.Alerts, ", ")
 		}
 		return c, possible
@@ -165,15 +127,15 @@ func (l *Library) byAddressOf(url string) *tocsin.Runbook {
 
 // fits reports whether alerts of a rule may match, and whether they surely do: a
 // label that the rule does not set, or sets by a template, may be anything.
-func (m *matched) fits(r *rule) (fits, sure bool) {
+func (m *matched) fits(r *Rule) (fits, sure bool) {
 	sure = true
 	for _, k := range m.matchers {
-		v, set := r.labels[k.Name]
+		v, set := r.Labels[k.Name]
 		if k.Name == tocsin.LabelAlertName {
-			v, set = r.name, true
+			v, set = r.Name, true
 		}
 		switch {
-		case !set || strings.Contains(v, "{{"):
+		case !r.Fired && (!set || strings.Contains(v, "{{")):
 			sure = false
 		case !k.Matches(v):
 			return false, false

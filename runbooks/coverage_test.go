@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/runbooks"
+	"pgregory.net/rapid"
 )
 
 const coverageRules = `
@@ -81,6 +82,69 @@ func TestCoverage(t *testing.T) {
 	assert.NotNil(t, c.Rules)
 	assert.NotNil(t, c.Unmatched)
 	assert.NotNil(t, c.Findings)
+}
+
+// What Cover says of an alert that has fired is what Find does with it: there are no
+// labels but its own, and braces in them are no template.
+func TestCoverOfAlertsIsFind(t *testing.T) {
+	t.Parallel()
+	lib := load(t, folder(t, map[string]string{
+		"node.md":    "---\nalerts: [NodeDown, NodeSlow]\n---\n" + step("x"),
+		"guide.md":   "# Guide\n\nText.\n\n## Disk\n\n**Alert:** `DiskFull`\n\n1. x\n",
+		"db.md":      "---\nmatchers: ['team=\"db\"']\n---\n" + step("x"),
+		"braces.md":  "---\nmatchers: ['team=~\".*b.*\"', 'severity!=\"page\"']\n---\n" + step("x"),
+		"pinned.md":  "---\nmatchers: ['team=\"db\"', 'alertname=\"Pinned\"']\n---\n" + step("x"),
+		"nothing.md": "---\nmatchers: ['team=\"\"', 'alertname=\"Bare\"']\n---\n" + step("x"),
+	}))
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.SampledFrom([]string{"NodeDown", "nodedown", "DiskFull", "Pinned", "Bare", "Other"}).Draw(t, "name")
+		a := tocsin.Alert{Labels: tocsin.Labels{"alertname": name}, Annotations: tocsin.Labels{}}
+		if v := rapid.SampledFrom([]string{"", "db", "{{b}}", "web"}).Draw(t, "team"); v != "" {
+			a.Labels["team"] = v
+		}
+		if v := rapid.SampledFrom([]string{"", "page", "{{ x }}"}).Draw(t, "severity"); v != "" {
+			a.Labels["severity"] = v
+		}
+		if url := rapid.SampledFrom([]string{"", "https://g/guide.md#disk", "https://g/guide.md#gone", "https://g/none", "node"}).Draw(t, "url"); url != "" {
+			a.Annotations["runbook_url"] = url
+		}
+		want := ""
+		if rb := lib.Find(&a); rb != nil {
+			want = rb.ID
+		}
+		got := lib.Cover([]runbooks.Rule{{Name: name, Labels: a.Labels, Annotations: a.Annotations, Fired: true}})
+		assert.Equal(t, want, got.Rules[0].Runbook, "%v", a)
+	})
+}
+
+// Rules are told in the order in which they come, with their groups, and one for
+// which any label would do leads to its runbook.
+func TestCover(t *testing.T) {
+	t.Parallel()
+	lib := load(t, folder(t, map[string]string{
+		"node.md": "---\nalerts: [NodeDown]\n---\n" + step("x"),
+		"db.md":   "---\nmatchers: ['team=\"db\"', 'alertname=\"Slow\"']\n---\n" + step("x"),
+	}))
+	for name, c := range map[string]struct {
+		rule      runbooks.Rule
+		want      tocsin.RuleCoverage
+		unmatched int
+	}{
+		"by name":      {runbooks.Rule{File: "f", Group: "g", Name: "NodeDown"}, tocsin.RuleCoverage{File: "f", Group: "g", Alert: "NodeDown", Runbook: "node", By: "name"}, 1},
+		"none":         {runbooks.Rule{File: "f", Line: 3, Name: "Other"}, tocsin.RuleCoverage{File: "f", Line: 3, Alert: "Other"}, 2},
+		"by its URL":   {runbooks.Rule{Name: "X", Annotations: tocsin.Labels{"runbook_url": "https://w/node.md"}}, tocsin.RuleCoverage{Alert: "X", Runbook: "node", By: "runbook_url"}, 1},
+		"labels fit":   {runbooks.Rule{Name: "Slow", Labels: tocsin.Labels{"team": "db", "severity": "page"}}, tocsin.RuleCoverage{Alert: "Slow", Severity: "page", Runbook: "db", By: "matchers"}, 1},
+		"another team": {runbooks.Rule{Name: "Slow", Labels: tocsin.Labels{"team": "web"}}, tocsin.RuleCoverage{Alert: "Slow"}, 2},
+		"series may":   {runbooks.Rule{Name: "Slow"}, tocsin.RuleCoverage{Alert: "Slow", Runbook: "db", By: "matchers", Fallback: `only for series with labels that match team="db", alertname="Slow"`}, 1},
+		"it did not":   {runbooks.Rule{Name: "Slow", Fired: true}, tocsin.RuleCoverage{Alert: "Slow"}, 2},
+		"no name":      {runbooks.Rule{}, tocsin.RuleCoverage{}, 2},
+	} {
+		got := lib.Cover([]runbooks.Rule{c.rule})
+		assert.Equal(t, []tocsin.RuleCoverage{c.want}, got.Rules, name)
+		assert.Len(t, got.Unmatched, c.unmatched, name)
+	}
+	got := (*runbooks.Library)(nil).Cover(nil)
+	assert.Equal(t, tocsin.Coverage{Rules: []tocsin.RuleCoverage{}, Unmatched: []tocsin.Unmatched{}}, got)
 }
 
 // What Coverage says of a rule is what Find does with its alerts.

@@ -165,52 +165,31 @@ func (l *Library) lintRunbooks(dirOf map[*tocsin.Runbook]string) []Finding {
 }
 
 // lintRules finds rules that no runbook is for.
-func (l *Library) lintRules(rules []rule) []Finding {
+func (l *Library) lintRules(rules []Rule) []Finding {
 	var out []Finding
-	for _, r := range rules {
-		if l.covers(r) {
+	for i := range rules {
+		r := &rules[i]
+		if found, _ := l.find(r); found.Runbook != "" {
 			continue
 		}
 		f := Finding{
-			r.file, r.line, LevelError, LintUncovered,
-			fmt.Sprintf("no runbook is for the alert %s: add one, or name the alert in one that is", r.name),
+			r.File, r.Line, LevelError, LintUncovered,
+			fmt.Sprintf("no runbook is for the alert %s: add one, or name the alert in one that is", r.Name),
 		}
-		if url := r.annotations[tocsin.AnnotationRunbookURL]; url != "" {
+		if url := r.Annotations[tocsin.AnnotationRunbookURL]; url != "" {
 			f.Severity, f.Code = LevelWarning, LintElsewhere
-			f.Text = fmt.Sprintf("the runbook of the alert %s (%s) is in none of the folders: its steps will not stand beside the incident", r.name, url)
+			f.Text = fmt.Sprintf("the runbook of the alert %s (%s) is in none of the folders: its steps will not stand beside the incident", r.Name, url)
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-// covers reports whether an alert of the rule would find a runbook. Labels that
-// only the alert's series bring are taken to be what a matcher asks for.
-func (l *Library) covers(r rule) bool {
-	labels := tocsin.Labels{}
-	for n, v := range r.labels {
-		labels[n] = v
-	}
-	labels[tocsin.LabelAlertName] = r.name
-	if l.Find(&tocsin.Alert{Labels: labels, Annotations: r.annotations}) != nil {
-		return true
-	}
-	return slices.ContainsFunc(l.matchers, func(m matched) bool {
-		for _, k := range m.matchers {
-			v, set := labels[k.Name]
-			if set && !strings.Contains(v, "{{") && !k.Matches(v) {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // lintUnused finds alerts of runbooks that no rule fires.
-func (l *Library) lintUnused(rules []rule, dirOf map[*tocsin.Runbook]string) []Finding {
+func (l *Library) lintUnused(rules []Rule, dirOf map[*tocsin.Runbook]string) []Finding {
 	known := map[string]bool{}
 	for _, r := range rules {
-		known[strings.ToLower(r.name)] = true
+		known[strings.ToLower(r.Name)] = true
 	}
 	var out []Finding
 	for _, rb := range l.runbooks {

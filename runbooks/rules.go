@@ -20,18 +20,9 @@ const (
 	maxRules    = 50_000
 )
 
-// rule is an alerting rule.
-type rule struct {
-	file        string
-	line        int
-	name        string
-	labels      tocsin.Labels
-	annotations tocsin.Labels
-}
-
 // readRules reads Prometheus rule files, PrometheusRule objects of Kubernetes,
 // folders of either (*.yml, *.yaml), and patterns of files.
-func readRules(paths []string) (rules []rule, findings []Finding) {
+func readRules(paths []string) (rules []Rule, findings []Finding) {
 	var files []string
 	for _, p := range paths {
 		info, err := os.Stat(p)
@@ -65,7 +56,7 @@ func escapeGlob(p string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
 }
 
-func readRuleFile(file string) ([]rule, error) {
+func readRuleFile(file string) ([]Rule, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("cannot be read: %w", err)
@@ -78,7 +69,7 @@ func readRuleFile(file string) ([]rule, error) {
 	if len(source) > maxRuleFile {
 		return nil, fmt.Errorf("is larger than %d MiB: divide it", maxRuleFile>>20)
 	}
-	var out []rule
+	var out []Rule
 	dec := yaml.NewDecoder(bytes.NewReader(source))
 	for {
 		var doc yaml.Node
@@ -92,6 +83,10 @@ func readRuleFile(file string) ([]rule, error) {
 			groups = child(child(&doc, "spec"), "groups")
 		}
 		for _, g := range sequence(groups) {
+			group := ""
+			if n := child(g, "name"); n != nil {
+				group = n.Value
+			}
 			for _, r := range sequence(child(g, "rules")) {
 				name := child(r, "alert")
 				if name == nil || name.Value == "" {
@@ -100,7 +95,9 @@ func readRuleFile(file string) ([]rule, error) {
 				if len(out) >= maxRules {
 					return out, fmt.Errorf("has more than %d rules: divide it", maxRules)
 				}
-				out = append(out, rule{file, name.Line, name.Value, texts(child(r, "labels")), texts(child(r, "annotations"))})
+				out = append(out, Rule{
+					File: file, Line: name.Line, Group: group, Name: name.Value, Labels: texts(child(r, "labels")), Annotations: texts(child(r, "annotations")),
+				})
 			}
 		}
 	}

@@ -119,6 +119,9 @@ type Deps struct {
 	// RunbookGaps says what the runbooks lack. It answers in time, with what it has.
 	// Nil: it is not known.
 	RunbookGaps func(ctx context.Context) (RunbookGaps, error)
+	// LoadedRules holds the rules that Prometheus has loaded against the runbooks. It
+	// answers in time, with what it has. Nil: there is no Prometheus.
+	LoadedRules func(ctx context.Context) tocsin.LoadedRules
 	// OnCall answers who is on call. Nil: 404.
 	OnCall OnCall
 	// Overrides keeps the changes to schedules. Nil: 404.

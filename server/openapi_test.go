@@ -333,6 +333,7 @@ func TestOpenAPIMatchesTheTypes(t *testing.T) {
 		"Incident": tocsin.Incident{}, "Delivery": tocsin.Delivery{}, "Event": tocsin.Event{}, "AlertRecord": tocsin.AlertRecord{},
 		"AlertState": tocsin.AlertState{}, "Suppression": tocsin.Suppression{}, "Silence": tocsin.Silence{}, "Runbook": tocsin.Runbook{},
 		"RunbookUsage": tocsin.RunbookUsage{}, "RunbookUse": tocsin.RunbookUse{}, "StepUse": tocsin.StepUse{},
+		"LoadedRules": tocsin.LoadedRules{}, "RuleCoverage": tocsin.RuleCoverage{}, "Unmatched": tocsin.Unmatched{},
 		"Escalation": tocsin.Escalation{}, "Run": tocsin.Run{}, "ContactCall": tocsin.Call{}, "Responder": tocsin.Responder{},
 		"Progress": tocsin.Progress{}, "StepProgress": tocsin.StepProgress{}, "StepView": tocsin.StepView{}, "WorkStep": tocsin.Action{},
 		"Remedy": tocsin.Remedy{}, "Remediation": tocsin.Remediation{}, "RemedyPlan": tocsin.RemedyPlan{},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -45,8 +46,15 @@ const coverageRows = 200
 // runbookCoverage is what the page shows.
 type runbookCoverage struct {
 	page
-	// Gaps is nil where it is not known, or not for who looks at it.
-	Gaps *RunbookGaps
+	// Gaps is nil where it is not known, or not for who looks at it; so is Rules.
+	Gaps  *RunbookGaps
+	Rules *tocsin.LoadedRules
+	// Lacking are the alerts without a runbook, of both, More of which are not shown.
+	Lacking []lackingAlert
+	More    int
+	// Fallbacks and Unmatched are those of Rules, cut.
+	Fallbacks []tocsin.RuleCoverage
+	Unmatched []tocsin.Unmatched
 	// Used were used, Never were not, Gone were and are no more; nil where Use is.
 	Use               *tocsin.RunbookUsage
 	Used, Never, Gone []tocsin.RunbookUse
@@ -64,7 +72,15 @@ type idleStep struct {
 	Runbook, Title string
 }
 
-func (s *Server) runbookCoveragePage(c echo.Context, _ *tocsin.Principal) error {
+// lackingAlert is an alert without a runbook: one that opened incidents, one that a
+// rule may fire, or both.
+type lackingAlert struct {
+	AlertWithout
+	// Rule is nil where Prometheus has none, or is not asked.
+	Rule *tocsin.RuleCoverage
+}
+
+func (s *Server) runbookCoveragePage(c echo.Context, who *tocsin.Principal) error {
 	v := runbookCoverage{page: s.top(c, "Runbooks: coverage", 0)}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
@@ -89,10 +105,57 @@ func (s *Server) runbookCoveragePage(c echo.Context, _ *tocsin.Principal) error 
 		if err != nil {
 			return err
 		}
-		gaps.Alerts, gaps.Findings = gaps.Alerts[:min(len(gaps.Alerts), coverageRows)], gaps.Findings[:min(len(gaps.Findings), coverageRows)]
+		gaps.Findings = gaps.Findings[:min(len(gaps.Findings), coverageRows)]
 		v.Gaps = &gaps
 	}
+	v.Rules = s.loadedRules(ctx, who)
+	v.lack()
 	return s.page(c, http.StatusOK, "runbookcoverage", &v)
+}
+
+// lack brings together what lacks a runbook: what opened incidents comes first, then
+// what is severe.
+func (v *runbookCoverage) lack() {
+	past := map[string]AlertWithout{}
+	if v.Gaps != nil {
+		for _, a := range v.Gaps.Alerts {
+			past[a.Name] = a
+		}
+	}
+	ruled := map[string]bool{}
+	if v.Rules != nil {
+		for _, r := range v.Rules.Uncovered() {
+			one := lackingAlert{AlertWithout{Name: r.Alert}, &r}
+			if a, fired := past[r.Alert]; fired {
+				one.AlertWithout = a
+			}
+			ruled[r.Alert] = true
+			v.Lacking = append(v.Lacking, one)
+		}
+		v.Fallbacks = v.Rules.Fallbacks()
+		v.Fallbacks = v.Fallbacks[:min(len(v.Fallbacks), coverageRows)]
+		v.Unmatched = v.Rules.Unmatched[:min(len(v.Rules.Unmatched), coverageRows)]
+	}
+	for name, a := range past {
+		if !ruled[name] {
+			v.Lacking = append(v.Lacking, lackingAlert{AlertWithout: a})
+		}
+	}
+	slices.SortStableFunc(v.Lacking, func(a, b lackingAlert) int {
+		return cmp.Or(b.Times-a.Times, severeFirst(a.Rule, b.Rule), cmp.Compare(a.Name, b.Name))
+	})
+	shown := min(len(v.Lacking), coverageRows)
+	v.Lacking, v.More = v.Lacking[:shown], len(v.Lacking)-shown
+}
+
+func severeFirst(a, b *tocsin.RuleCoverage) int {
+	rank := func(r *tocsin.RuleCoverage) int {
+		if r != nil && r.Severe() {
+			return 0
+		}
+		return 1
+	}
+	return rank(a) - rank(b)
 }
 
 // use puts the runbooks in order: those that were used most come first.

@@ -242,6 +242,9 @@ func (w *twoTeams) everything(d *server.Deps) {
 	d.RunbookGaps = func(context.Context) (server.RunbookGaps, error) {
 		return server.RunbookGaps{Alerts: []server.AlertWithout{{Name: canary, Times: 1}}}, nil
 	}
+	d.LoadedRules = func(context.Context) tocsin.LoadedRules {
+		return tocsin.LoadedRules{Problem: canary, Coverage: tocsin.Coverage{Rules: []tocsin.RuleCoverage{{Alert: canary}}, Unmatched: []tocsin.Unmatched{}}}
+	}
 	d.Calendar = func(_ context.Context, schedule, user string) ([]byte, error) {
 		return []byte("BEGIN:VCALENDAR " + schedule + user), nil
 	}

@@ -38,10 +38,24 @@ const (
 	ruleNodeDown   = `up{job="chain"} == 0`
 	ruleRegionDown = `sum(up{job="chain"}) by (region) == 0`
 	rulePending    = waitingMetric + ` > 1000`
+	ruleSlow       = `scrape_duration_seconds{job="chain"} > 1`
 	// nodeDownFor is how long a node does not answer before its alert fires; a
 	// region's fires at once.
 	nodeDownFor = 2 * scrapeEvery
 )
+
+// demoRules are what Prometheus has loaded. The last of them never fires here, and
+// nobody has written a runbook for it.
+var demoRules = []livetest.Group{
+	{Name: "nodes", File: "/etc/prometheus/rules/chain.yml", Rules: []livetest.Rule{
+		{Name: "NodeDown", Query: ruleNodeDown, Labels: livetest.Labels{"severity": "error", "component": "node"}},
+		{Name: "RegionDown", Query: ruleRegionDown, Labels: livetest.Labels{"severity": "critical", "component": "region"}},
+	}},
+	{Name: "load", File: "/etc/prometheus/rules/chain.yml", Rules: []livetest.Rule{
+		{Name: "HighPendingTransactions", Query: rulePending, Labels: livetest.Labels{"severity": "warning", "component": "node"}},
+		{Name: "NodeAnswersSlowly", Query: ruleSlow, Labels: livetest.Labels{"severity": "warning", "component": "node"}},
+	}},
+}
 
 // run looks at the nodes until ctx ends.
 func (w *watcher) run(ctx context.Context) error {
@@ -149,6 +163,7 @@ var pair = regexp.MustCompile(`^\s*([a-z]+)\s*=\s*"([^"]*)"\s*$`)
 // empty answer, as what Prometheus knows nothing of has.
 func (c chain) prometheus() http.Handler {
 	emulator := &livetest.Server{}
+	emulator.SetRules(demoRules...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		expr := r.FormValue("query")
 		emulator.Set(expr, c.series(expr)...)

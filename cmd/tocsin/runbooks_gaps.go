@@ -35,7 +35,7 @@ func (a *App) runbookGaps(ctx context.Context) (server.RunbookGaps, error) {
 	if now := time.Now(); g.of == lib && now.Sub(g.at) < usageFor {
 		return g.known, nil
 	}
-	known, err := a.alertsWithout(ctx)
+	known, err := a.alertsWithout(ctx, lib)
 	if err != nil {
 		return known, err
 	}
@@ -54,17 +54,18 @@ func (a *App) runbookGaps(ctx context.Context) (server.RunbookGaps, error) {
 	return known, nil
 }
 
-// alertsWithout counts the alerts whose incidents found no runbook, the newest
-// incidents first, until ctx is over.
-func (a *App) alertsWithout(ctx context.Context) (out server.RunbookGaps, err error) {
+// alertsWithout counts the alerts that opened incidents without a runbook and that
+// would find none now either, the newest incidents first, until ctx is over.
+func (a *App) alertsWithout(ctx context.Context, lib *runbooks.Library) (out server.RunbookGaps, err error) {
 	list, err := a.store.List(ctx, tocsin.Filter{Archived: true, Limit: gapIncidents})
 	if err != nil {
 		return out, err
 	}
 	out.Whole = len(list) < gapIncidents
-	of := map[string]*server.AlertWithout{}
+	var fired []runbooks.Rule
+	var opened []time.Time
 	for _, inc := range list {
-		if inc.Runbook != "" || inc.Alerts == 0 {
+		if lib.Get(inc.Runbook) != nil || inc.Alerts == 0 {
 			continue
 		}
 		alerts, err := a.store.AlertsOf(ctx, inc.ID, 1)
@@ -75,17 +76,32 @@ func (a *App) alertsWithout(ctx context.Context) (out server.RunbookGaps, err er
 		if err != nil || len(alerts) == 0 || alerts[0].Name() == "" {
 			continue
 		}
-		name := alerts[0].Name()
-		if of[name] == nil {
-			of[name] = &server.AlertWithout{Name: name, Last: inc.OpenedAt}
+		one := &alerts[0].Alert
+		fired = append(fired, runbooks.Rule{Name: one.Name(), Labels: one.Labels, Annotations: one.Annotations, Fired: true})
+		opened = append(opened, inc.OpenedAt)
+	}
+	out.Alerts = without(lib, fired, opened)
+	return out, nil
+}
+
+// without are the alerts that find no runbook, those that opened the most incidents
+// first. The newest come first in fired.
+func without(lib *runbooks.Library, fired []runbooks.Rule, opened []time.Time) (out []server.AlertWithout) {
+	of := map[string]*server.AlertWithout{}
+	for n, c := range lib.Cover(fired).Rules {
+		if c.Runbook != "" {
+			continue
 		}
-		of[name].Times++
+		if of[c.Alert] == nil {
+			of[c.Alert] = &server.AlertWithout{Name: c.Alert, Last: opened[n]}
+		}
+		of[c.Alert].Times++
 	}
 	for _, one := range of {
-		out.Alerts = append(out.Alerts, *one)
+		out = append(out, *one)
 	}
-	slices.SortFunc(out.Alerts, func(x, y server.AlertWithout) int {
+	slices.SortFunc(out, func(x, y server.AlertWithout) int {
 		return cmp.Or(y.Times-x.Times, cmp.Compare(x.Name, y.Name))
 	})
-	return out, nil
+	return out
 }

@@ -20,6 +20,7 @@ type usage struct {
 	of    *runbooks.Library
 	known tocsin.RunbookUsage
 	gaps  gaps
+	rules ruleDesk
 }
 
 // runbookUsage says how the runbooks were used. Who asks at the same time waits for

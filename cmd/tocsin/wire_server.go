@@ -26,7 +26,7 @@ func (a *App) serverDeps() (server.Deps, error) {
 		Logger:  a.log.With("component", "server"), Registerer: a.registry,
 	}
 	if a.prometheus != nil {
-		d.Values, d.Graph, d.Picture, d.Links = a.values, a.drawGraph, a.picture, a.links
+		d.Values, d.Graph, d.Picture, d.Links, d.LoadedRules = a.values, a.drawGraph, a.picture, a.links, a.loadedRules
 	}
 	d.Why, d.Insights, d.System, d.RunbookGaps = a.why, a.insights, a.system, a.runbookGaps
 	a.serveOthers(&d)

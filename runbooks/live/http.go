@@ -52,9 +52,9 @@ func (c *Client) call(ctx context.Context, path string, form url.Values) (Result
 	if deadline, ok := ctx.Deadline(); ok { // Prometheus stops when nobody waits any more
 		form.Set("timeout", strconv.FormatInt(max(time.Until(deadline).Milliseconds(), 1), 10)+"ms")
 	}
-	status, body, err := c.send(ctx, http.MethodPost, path, form)
+	status, body, err := c.send(ctx, http.MethodPost, path, form, MaxBody)
 	if err == nil && (status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented) {
-		status, body, err = c.send(ctx, http.MethodGet, path, form)
+		status, body, err = c.send(ctx, http.MethodGet, path, form, MaxBody)
 	}
 	if err != nil {
 		return Result{}, err
@@ -62,7 +62,8 @@ func (c *Client) call(ctx context.Context, path string, form url.Values) (Result
 	return c.read(status, body)
 }
 
-func (c *Client) send(ctx context.Context, method, path string, form url.Values) (status int, body []byte, err error) {
+// send reads at most so many bytes of the answer; larger ones are an error.
+func (c *Client) send(ctx context.Context, method, path string, form url.Values, most int64) (status int, body []byte, err error) {
 	u := *c.base
 	u.Path += "/api/v1/" + path
 	var content io.Reader
@@ -87,14 +88,22 @@ func (c *Client) send(ctx context.Context, method, path string, form url.Values)
 		return 0, nil, c.failed(err)
 	}
 	defer res.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(res.Body, MaxBody+1))
+	body, err = io.ReadAll(io.LimitReader(res.Body, most+1))
 	switch {
 	case err != nil:
 		return 0, nil, c.failed(err)
-	case len(body) > MaxBody:
-		return 0, nil, tocsin.Unavailable(fmt.Errorf("the answer of %s is larger than %d MiB: have the expression give fewer series", c.host, MaxBody>>20))
+	case int64(len(body)) > most:
+		return 0, nil, tocsin.Unavailable(fmt.Errorf("the answer of %s is larger than %d MiB: %s", c.host, most>>20, smaller(path)))
 	}
 	return res.StatusCode, body, nil
+}
+
+// smaller says how an answer becomes smaller.
+func smaller(path string) string {
+	if path == "rules" {
+		return "a newer Prometheus leaves out the alerts that fire"
+	}
+	return "have the expression give fewer series"
 }
 
 // failed words a failure to reach Prometheus: without the URL, which may hold a
@@ -117,24 +126,41 @@ type envelope struct {
 }
 
 func (c *Client) read(status int, body []byte) (Result, error) {
-	var e envelope
-	err := json.Unmarshal(body, &e)
-	switch {
-	case err == nil && e.Status == "error":
-		return Result{}, &Error{Status: status, Type: c.clean(e.ErrorType), Text: c.clean(e.Error)}
-	case status != http.StatusOK:
-		return Result{}, &Error{Status: status, Text: c.host + " answers " + strconv.Itoa(status) + " " + http.StatusText(status) + ": " + advice(status)}
-	case err != nil || e.Status != "success":
-		return Result{}, &Error{Status: status, Text: c.host + " does not answer as Prometheus does: correct prometheus.url"}
+	e, err := c.open(status, body)
+	if err != nil {
+		return Result{}, err
 	}
 	r, err := decode(e.Data)
 	if err != nil {
-		return Result{}, &Error{Status: status, Text: c.host + " gives an answer that cannot be read: " + c.clean(err.Error())}
+		return Result{}, c.unreadable(status, err)
 	}
-	for _, w := range e.Warnings[:min(len(e.Warnings), maxWarnings)] {
-		r.Warnings = append(r.Warnings, c.clean(w))
-	}
+	r.Warnings = c.warnings(&e)
 	return r, nil
+}
+
+// open takes what was asked for out of an answer.
+func (c *Client) open(status int, body []byte) (e envelope, err error) {
+	err = json.Unmarshal(body, &e)
+	switch {
+	case err == nil && e.Status == "error":
+		return e, &Error{Status: status, Type: c.clean(e.ErrorType), Text: c.clean(e.Error)}
+	case status != http.StatusOK:
+		return e, &Error{Status: status, Text: c.host + " answers " + strconv.Itoa(status) + " " + http.StatusText(status) + ": " + advice(status)}
+	case err != nil || e.Status != "success":
+		return e, &Error{Status: status, Text: c.host + " does not answer as Prometheus does: correct prometheus.url"}
+	}
+	return e, nil
+}
+
+func (c *Client) unreadable(status int, err error) error {
+	return &Error{Status: status, Text: c.host + " gives an answer that cannot be read: " + c.clean(err.Error())}
+}
+
+func (c *Client) warnings(e *envelope) (out []string) {
+	for _, w := range e.Warnings[:min(len(e.Warnings), maxWarnings)] {
+		out = append(out, c.clean(w))
+	}
+	return out
 }
 
 func advice(status int) string {

@@ -46,7 +46,8 @@ func startPrometheus(t *testing.T) (base string) {
 	text.WriteString("# EOF\n")
 	metrics, config, data := filepath.Join(dir, "metrics"), filepath.Join(dir, "prometheus.yml"), filepath.Join(dir, "data")
 	require.NoError(t, os.WriteFile(metrics, []byte(text.String()), 0o600))
-	require.NoError(t, os.WriteFile(config, []byte("global: {}\n"), 0o600))
+	require.NoError(t, os.WriteFile(config, []byte("rule_files: [rules.yml]\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rules.yml"), []byte(loadedRules), 0o600))
 	out, err := exec.CommandContext(t.Context(), "promtool", "tsdb", "create-blocks-from", "openmetrics", metrics, data).CombinedOutput()
 	require.NoError(t, err, string(out))
 
@@ -80,6 +81,16 @@ func startPrometheus(t *testing.T) (base string) {
 	}, time.Minute, 50*time.Millisecond, "Prometheus does not start")
 	return base
 }
+
+const loadedRules = `groups:
+  - name: nodes
+    rules:
+      - {record: 'job:up:sum', expr: sum(up)}
+      - {alert: NodeDown, expr: up == 0, labels: {severity: critical}, annotations: {runbook_url: 'https://r/node', summary: 'down {{ $value }}'}}
+      - {alert: Fires, expr: vector(1), labels: {severity: '{{ if gt $value 9.0 }}page{{ else }}info{{ end }}'}}
+  - name: empty
+    rules: []
+`
 
 func TestARealPrometheus(t *testing.T) {
 	t.Parallel()
@@ -151,6 +162,19 @@ func TestARealPrometheus(t *testing.T) {
 		assert.Equal(t, "it gives nothing now", got[1].Why)
 		assert.Contains(t, got[2].Why, "parse error")
 		assert.Equal(t, "$1", got[3].Series[0].Labels["a"], "how a dollar is written in a replacement")
+	})
+	t.Run("the rules that are loaded", func(t *testing.T) {
+		r, err := client.Rules(ctx)
+		require.NoError(t, err)
+		require.Equal(t, 2, r.Total)
+		file := r.Rules[0].File
+		assert.Equal(t, "rules.yml", filepath.Base(file))
+		assert.Equal(t, []live.Rule{
+			{file, "nodes", "NodeDown", tocsin.Labels{"severity": "critical"}, "https://r/node"},
+			{file, "nodes", "Fires", tocsin.Labels{"severity": "{{ if gt $value 9.0 }}page{{ else }}info{{ end }}"}, ""},
+		}, r.Rules)
+		_, err = wrong.Rules(ctx)
+		assert.ErrorContains(t, err, "correct prometheus.url")
 	})
 	t.Run("thresholds are taken as PromQL reads them", func(t *testing.T) {
 		for _, expr := range realRules(t) {

@@ -44,6 +44,10 @@ type Fault struct {
 	NoPost bool
 	// Warnings come with every answer.
 	Warnings []string
+	// Truncated ends answers in the middle.
+	Truncated bool
+	// Padding is how many spaces stand before answers.
+	Padding int
 }
 
 // Server is an http.Handler. Its zero value knows nothing: every expression gives
@@ -57,6 +61,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	known map[string][]Series
+	rules []Group
 	fault Fault
 	asked []Question
 }
@@ -95,6 +100,11 @@ func (s *Server) Asked() []Question {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, series := s.note(r)
+	if fault.Truncated || fault.Padding > 0 {
+		full := &cutWriter{ResponseWriter: w, fault: fault}
+		defer full.end()
+		w = full
+	}
 	switch {
 	case s.Token != "" && r.Header.Get("Authorization") != "Bearer "+s.Token:
 		http.Error(w, "Unauthorized", http.StatusUnauthorized)
@@ -113,6 +123,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.query(w, r, series, fault.Warnings)
 	case r.URL.Path == "/api/v1/query_range":
 		span(w, r, series, fault.Warnings)
+	case r.URL.Path == "/api/v1/rules":
+		s.loaded(w, r, fault.Warnings)
 	default:
 		http.NotFound(w, r)
 	}
