@@ -226,7 +226,8 @@ func (d *Dispatcher) lane(target string) (Target, *lane, bool) {
 		}
 		l = newLane(t, p, d.o.Now)
 		d.lanes[t.Lane] = l
-		d.work.Go(func() { l.loop(d.run, d.process, d.sweepSoon) })
+		ctx := d.run
+		d.work.Go(func() { l.loop(ctx, d.process, d.sweepSoon) })
 	}
 	return t, l, true
 }

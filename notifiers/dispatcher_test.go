@@ -358,3 +358,35 @@ func TestAQuietIncidentCallsNobody(t *testing.T) {
 		w.idle()
 	})
 }
+
+// What comes while Run ends is refused, or waited for: nothing begins behind its
+// back.
+func TestNothingBeginsBehindTheEnd(t *testing.T) {
+	t.Parallel()
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), bolt.Options{MinFree: -1, Ballast: -1})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	var targets []notifiers.Target
+	for n := range 50 {
+		targets = append(targets, notifiers.Target{Key: fmt.Sprint("mail:", n), Notifier: &mailer{}})
+	}
+	for range 100 {
+		d, err := notifiers.New(targets, notifiers.Options{Store: store})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(context.Background())
+		ended, told := make(chan error), make(chan struct{})
+		go func() { ended <- d.Run(ctx) }()
+		go func() {
+			defer close(told)
+			for n := range targets {
+				if n == 10 {
+					cancel()
+				}
+				_ = d.Handle(ctx, tocsin.Wake{Incident: "k7f3q9", Target: targets[n].Key}) // it may be too late
+			}
+		}()
+		require.NoError(t, <-ended)
+		<-told
+		assert.Error(t, d.Handle(context.Background(), tocsin.Wake{Incident: "k7f3q9", Target: targets[0].Key}), "it has ended")
+	}
+}

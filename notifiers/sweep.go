@@ -22,7 +22,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	strays := d.inherit()
 	tick := time.NewTicker(d.o.SweepEvery)
 	defer tick.Stop()
-	defer d.work.Wait()
+	defer d.end()
 	d.Wake(strays)
 	last := map[delivery]bool{}
 	last = d.sweep(last)
@@ -37,6 +37,15 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		}
 		last = d.sweep(last)
 	}
+}
+
+// end waits for the work under way. Whoever was about to begin some has begun it
+// when the lock is had, or sees that it is too late.
+func (d *Dispatcher) end() {
+	d.mu.Lock()
+	d.run = nil
+	d.mu.Unlock()
+	d.work.Wait()
 }
 
 func (d *Dispatcher) sweepSoon() {
