@@ -124,7 +124,7 @@ func viewOverrides(all []tocsin.Override, zones map[string]*time.Location, commo
 		swap := o.Kind == tocsin.OverrideSwap && o.State == tocsin.OverrideRequested
 		list = append(list, overrideView{
 			Override: o, FromText: wall(o.From, zone), ToText: wall(o.To, zone),
-			MayCancel: who.MayOn(tocsin.RightManage, o.Schedule) || who.MayOn(tocsin.RightRespond, o.Schedule) && o.MayCancel(who.Name),
+			MayCancel: who.MayCancel(o),
 			MayAnswer: swap && who.Name != "" && (o.User == who.Name || o.User == "" && o.Replaces != who.Name),
 		})
 	}
@@ -132,11 +132,11 @@ func viewOverrides(all []tocsin.Override, zones map[string]*time.Location, commo
 }
 
 // override is what the form asks for. Its times are on the wall clock of the
-// schedule, or of all of them. Without a beginning it begins when its page was made: sent twice, it is
-// the same.
-func (s *Server) override(f *overrideForm, shown string) (tocsin.Override, error) {
+// schedule, or of all that who may view, as the form says. Without a beginning it
+// begins when its page was made: sent twice, it is the same.
+func (s *Server) override(who *tocsin.Principal, f *overrideForm, shown string) (tocsin.Override, error) {
 	o := tocsin.Override{Kind: tocsin.OverrideKind(f.Kind), Schedule: f.Schedule, User: f.User, Replaces: f.Replaces, Comment: f.Comment}
-	all := s.deps.OnCall.Schedules()
+	all := s.schedulesFor(who)
 	zone := commonZone(all)
 	if i := slices.IndexFunc(all, func(i tocsin.ScheduleInfo) bool { return i.Name == f.Schedule }); i >= 0 {
 		zone = zoneOf(&all[i])
@@ -165,7 +165,7 @@ func (s *Server) overrideMade(c echo.Context, who *tocsin.Principal) error {
 		return err
 	}
 	typed := typedOverride(f)
-	o, err := s.override(&typed, f.Get("shown"))
+	o, err := s.override(who, &typed, f.Get("shown"))
 	if err == nil {
 		_, err = s.keepOverride(c.Request().Context(), who, &o, pageActor(who))
 	}
