@@ -29,13 +29,14 @@ func (s *Server) manager(h personal) echo.HandlerFunc { return s.may(tocsin.Righ
 func (s *Server) admin(h personal) echo.HandlerFunc { return s.may(tocsin.RightAdmin, h) }
 
 func (s *Server) may(right tocsin.Right, h personal) echo.HandlerFunc {
-	return s.letIn(right, (*tocsin.Principal).May, h)
+	return s.letIn(right, (*tocsin.Principal).May, nil, h)
 }
 
 // letIn lets in only who has the right, as far as has says, and some of their share
 // of requests left, and has written down with everything that the request changes
-// where it was asked for.
-func (s *Server) letIn(right tocsin.Right, has func(*tocsin.Principal, tocsin.Right) bool, h personal) echo.HandlerFunc {
+// where it was asked for. here, where it is not nil, refuses those who have not the
+// right where the path leads: before anything is answered once more.
+func (s *Server) letIn(right tocsin.Right, has func(*tocsin.Principal, tocsin.Right) bool, here, h personal) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		who, err := s.who(c)
 		if err != nil {
@@ -50,6 +51,11 @@ func (s *Server) letIn(right tocsin.Right, has func(*tocsin.Principal, tocsin.Ri
 		r := c.Request()
 		c.SetRequest(r.WithContext(tocsin.WithOrigin(r.Context(), who.Origin())))
 		c.Set(keyWho, who.Principal)
+		if here != nil {
+			if err := here(c, who.Principal); err != nil {
+				return err
+			}
+		}
 		return s.once(c, who, h)
 	}
 }

@@ -21,43 +21,41 @@ import (
 // asks may not view: the handler reads incidents through reader, and
 // schedules through schedulesFor.
 func (s *Server) someViewer(h personal) echo.HandlerFunc {
-	return s.letIn(tocsin.RightView, (*tocsin.Principal).MaySomewhere, h)
+	return s.letIn(tocsin.RightView, (*tocsin.Principal).MaySomewhere, nil, h)
 }
 
 // someResponder is for routes that act on what is not in their path: the handler
 // looks whether who asks may do so there.
 func (s *Server) someResponder(h personal) echo.HandlerFunc {
-	return s.letIn(tocsin.RightRespond, (*tocsin.Principal).MaySomewhere, h)
+	return s.letIn(tocsin.RightRespond, (*tocsin.Principal).MaySomewhere, nil, h)
 }
 
 // viewerIn is for routes that show the incident of their path.
 func (s *Server) viewerIn(h personal) echo.HandlerFunc {
-	return s.someViewer(s.inIncident(tocsin.RightView, h))
+	return s.letIn(tocsin.RightView, (*tocsin.Principal).MaySomewhere, s.inIncident(tocsin.RightView), h)
 }
 
 // responderIn is for routes that act on the incident of their path. Whoever it calls
 // may answer, whatever their role.
 func (s *Server) responderIn(h personal) echo.HandlerFunc {
-	return s.someViewer(s.inIncident(tocsin.RightRespond, h))
+	return s.letIn(tocsin.RightView, (*tocsin.Principal).MaySomewhere, s.inIncident(tocsin.RightRespond), h)
 }
 
 // viewerOfRun is for routes that show the remediation of their path, which is its
 // incident's.
 func (s *Server) viewerOfRun(h personal) echo.HandlerFunc {
-	return s.someViewer(s.ofRun(tocsin.RightView, h))
+	return s.letIn(tocsin.RightView, (*tocsin.Principal).MaySomewhere, s.ofRun(tocsin.RightView), h)
 }
 
 // responderOfRun is for routes that act on the remediation of their path.
 func (s *Server) responderOfRun(h personal) echo.HandlerFunc {
-	return s.someViewer(s.ofRun(tocsin.RightRespond, h))
+	return s.letIn(tocsin.RightView, (*tocsin.Principal).MaySomewhere, s.ofRun(tocsin.RightRespond), h)
 }
 
-func (s *Server) inIncident(right tocsin.Right, h personal) personal {
+// inIncident refuses who has not the right in the incident of the path.
+func (s *Server) inIncident(right tocsin.Right) personal {
 	return func(c echo.Context, who *tocsin.Principal) error {
-		if err := s.mayIn(c.Request().Context(), who, right, param(c, "id")); err != nil {
-			return err
-		}
-		return h(c, who)
+		return s.mayIn(c.Request().Context(), who, right, param(c, "id"))
 	}
 }
 
@@ -77,14 +75,12 @@ func (s *Server) mayIn(ctx context.Context, who *tocsin.Principal, right tocsin.
 	return nil
 }
 
-func (s *Server) ofRun(right tocsin.Right, h personal) personal {
+// ofRun refuses who has not the right in the incident of the path's remediation.
+func (s *Server) ofRun(right tocsin.Right) personal {
 	return func(c echo.Context, who *tocsin.Principal) error {
 		id := param(c, "id")
 		err := s.mayInRun(c.Request().Context(), who, right, id)
-		switch {
-		case err == nil:
-			return h(c, who)
-		case refusalOf(err).status == http.StatusNotFound: // whichever of the two is not there
+		if err != nil && refusalOf(err).status == http.StatusNotFound { // whichever of the two is not there
 			return notFound(fmt.Sprintf("remediation %q", clip(id)))
 		}
 		return err

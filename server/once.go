@@ -56,6 +56,7 @@ func (o *onces) begin(name, body digest, now time.Time) (known *once, begun *onc
 	defer o.mu.Unlock()
 	for len(o.order) > 0 && (o.bytes > onceBytes || now.Sub(o.order[0].at) > onceLife) {
 		o.drop(o.order[0])
+		o.order[0] = nil
 		o.order = o.order[1:]
 	}
 	if known = o.of[name]; known != nil {

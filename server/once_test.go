@@ -106,3 +106,23 @@ func TestBothAPIsSayWhenASilenceChanged(t *testing.T) {
 	assert.Contains(t, w.ask("GET", "/api/v2/silence/s1s1s1", "").Body.String(), `"updatedAt":"2026-11-22T04:55:00Z"`)
 	assert.Contains(t, w.ask("GET", "/api/v2/silence/s2s2s2", "").Body.String(), `"updatedAt":"2026-11-22T04:00:00Z"`, "when it began")
 }
+
+// What somebody was answered is not answered again when it is not theirs any more.
+func TestAKeyOpensNothing(t *testing.T) {
+	t.Parallel()
+	theirs := map[string]tocsin.Role{"db": tocsin.RoleResponder}
+	w, k, _ := guarded(t, server.Config{NoLocal: true, ExternalURL: secure}, func(d *server.Deps) {
+		d.Bearer = func(tocsin.Token) tocsin.Principal {
+			return tocsin.Principal{Name: "dora", Role: tocsin.RoleNone, Receivers: theirs}
+		}
+	})
+	k.tokens["tocsin_dora"] = tocsin.Token{ID: "t1", Name: "dora", Role: tocsin.RoleResponder, Team: "db"}
+	w.reader.detail.incident = &tocsin.Incident{ID: "k7f3q9", State: tocsin.Triggered, Severity: tocsin.Error, Receivers: []string{"db"}}
+	ask := func() int {
+		return w.ask("POST", "/api/v1/incidents/k7f3q9/note", `{"text":"a"}`, "Idempotency-Key", "key-1", "Authorization", "Bearer tocsin_dora").Code
+	}
+	require.Equal(t, 200, ask())
+	require.Equal(t, 200, ask())
+	theirs = map[string]tocsin.Role{"web": tocsin.RoleResponder}
+	assert.Equal(t, 404, ask())
+}

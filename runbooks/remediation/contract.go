@@ -102,7 +102,7 @@ func (q *question) mine(yield func(*record) bool) {
 func (q *question) busy() (text string) {
 	q.mine(func(r *record) bool {
 		if r.ID != q.id && r.Target == q.target && r.active() {
-			text = fmt.Sprintf("it is at work on %s already, for incident %s", orAll(q.target), r.Incident)
+			text = fmt.Sprintf("it is at work on %s already, for another incident or run", orAll(q.target))
 		}
 		return text == ""
 	})
