@@ -48,6 +48,7 @@ func TestExampleRemediesArePinned(t *testing.T) {
 	for _, file := range append(examples(t), "../../deploy/demo/tocsin.yml") {
 		for name, value := range map[string]string{
 			"DEMO_DATA": "data", "DEMO_SLACK": "http://127.0.0.1:9912", "DEMO_PAGERDUTY": "http://127.0.0.1:9913", "DEMO_LISTEN": "127.0.0.1:9911",
+			"DEMO_YESTERDAY": "2026-11-21",
 		} {
 			t.Setenv(name, value)
 		}
