@@ -65,17 +65,19 @@ func look(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		_ = resp.Body.Close()
-		return fmt.Errorf("GET %s: %s", url, resp.Status)
-	}
+	opened := make(chan error, 1)
 	go func() {
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			opened <- err
+			return
+		}
 		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("GET %s: %s", url, resp.Status)
+		}
+		opened <- err
 		_, _ = io.Copy(io.Discard, resp.Body) // ends with ctx
 	}()
-	return nil
+	return <-opened
 }
