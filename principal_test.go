@@ -168,30 +168,38 @@ func TestOverridesOfTeams(t *testing.T) {
 	}
 }
 
-var (
-	someRole  = rapid.SampledFrom(append(tocsin.Roles(), tocsin.RoleNone))
-	somePlace = rapid.SampledFrom([]string{"web", "db", "ops", "mail"})
-	somebody  = rapid.SampledFrom([]string{"ana", "bo", "cy"})
-)
+// Each draw has a generator of its own: rapid's write down their description when
+// they are first asked for it, and parallel tests would do so in one place.
+func someRole() *rapid.Generator[tocsin.Role] {
+	return rapid.SampledFrom(append(tocsin.Roles(), tocsin.RoleNone))
+}
+
+func somePlace() *rapid.Generator[string] {
+	return rapid.SampledFrom([]string{"web", "db", "ops", "mail"})
+}
+
+func somebody() *rapid.Generator[string] {
+	return rapid.SampledFrom([]string{"ana", "bo", "cy"})
+}
 
 func somePrincipal(t *rapid.T) tocsin.Principal {
-	roles := rapid.MapOf(somePlace, someRole)
+	roles := rapid.MapOf(somePlace(), someRole())
 	return tocsin.Principal{
-		Name: somebody.Draw(t, "name"), Role: someRole.Draw(t, "role"),
+		Name: somebody().Draw(t, "name"), Role: someRole().Draw(t, "role"),
 		Teams: roles.Draw(t, "teams"), Receivers: roles.Draw(t, "receivers"), Schedules: roles.Draw(t, "schedules"),
 	}
 }
 
 func someIncident(t *rapid.T, id string) *tocsin.Incident {
-	i := &tocsin.Incident{ID: id, Receivers: rapid.SliceOfN(somePlace, 0, 2).Draw(t, "told")}
+	i := &tocsin.Incident{ID: id, Receivers: rapid.SliceOfN(somePlace(), 0, 2).Draw(t, "told")}
 	if rapid.Bool().Draw(t, "taken") {
-		i.AcknowledgedBy = somebody.Draw(t, "owner")
+		i.AcknowledgedBy = somebody().Draw(t, "owner")
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "deliveries") {
 		i.Deliveries = append(i.Deliveries, tocsin.Delivery{User: rapid.SampledFrom([]string{"", "ana", "bo"}).Draw(t, "user")})
 	}
 	if rapid.Bool().Draw(t, "escalates") {
-		i.Escalation = &tocsin.Escalation{Responders: []tocsin.Responder{{User: somebody.Draw(t, "called")}}}
+		i.Escalation = &tocsin.Escalation{Responders: []tocsin.Responder{{User: somebody().Draw(t, "called")}}}
 	}
 	return i
 }
@@ -223,18 +231,18 @@ func TestMoreRolesNeverGiveLess(t *testing.T) {
 		who, i := somePrincipal(t), someIncident(t, "k7f3q9")
 		before := everything(&who, i)
 		more := who
-		more.Role = who.Role.AtLeast(someRole.Draw(t, "more"))
+		more.Role = who.Role.AtLeast(someRole().Draw(t, "more"))
 		atLeast(t, before, everything(&more, i), "a role everywhere")
 		more = who
 		for _, of := range []*map[string]tocsin.Role{&more.Teams, &more.Receivers, &more.Schedules} {
 			*of = maps.Clone(*of)
-			name := somePlace.Draw(t, "place")
-			(*of)[name] = someRole.Draw(t, "role there").AtLeast((*of)[name])
+			name := somePlace().Draw(t, "place")
+			(*of)[name] = someRole().Draw(t, "role there").AtLeast((*of)[name])
 		}
 		atLeast(t, before, everything(&more, i), "a role in a team")
 		louder := i.Clone()
-		louder.Receivers = append(louder.Receivers, somePlace.Draw(t, "also told"))
-		louder.Deliveries = append(louder.Deliveries, tocsin.Delivery{User: somebody.Draw(t, "also called")})
+		louder.Receivers = append(louder.Receivers, somePlace().Draw(t, "also told"))
+		louder.Deliveries = append(louder.Deliveries, tocsin.Delivery{User: somebody().Draw(t, "also called")})
 		atLeast(t, before, everything(&who, louder), "one more who is told")
 	})
 }
@@ -244,7 +252,7 @@ func TestRightsStandInOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		who, i := somePrincipal(t), someIncident(t, "k7f3q9")
-		on := somePlace.Draw(t, "schedule")
+		on := somePlace().Draw(t, "schedule")
 		for n, r := range rights {
 			for _, lower := range rights[:n] {
 				if who.May(r) && !who.May(lower) || who.MayIn(r, i) && !who.MayIn(lower, i) || who.MayOn(r, on) && !who.MayOn(lower, on) {
