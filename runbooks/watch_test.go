@@ -302,20 +302,24 @@ func TestWatchWaitsUntilFilesStayTheSame(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(out, "runbooks reloaded"))
 		assert.Contains(t, out, "changed=2 removed=0")
 
-		// Files that never stay the same are taken as they are.
-		stop := make(chan struct{})
+		// Files that never stay the same are taken as they are. They are written
+		// between the looks: one that is being written is empty for a moment.
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		time.Sleep(settle / 4)
 		go func() {
+			defer close(stopped)
 			for n := 0; ; n++ {
 				select {
 				case <-stop:
 					return
 				case <-time.After(settle / 2):
-					os.WriteFile(filepath.Join(w.dir, "B.md"), []byte(step(fmt.Sprint("busy ", n))), 0o644) //nolint:errcheck // the test sees it
+					os.WriteFile(filepath.Join(w.dir, "B.md"), []byte(step(fmt.Sprint("ever busy ", n))), 0o644) //nolint:errcheck // the test sees it
 				}
 			}
 		}()
 		time.Sleep(2*every + 30*settle)
 		close(stop)
+		<-stopped
 		text, _ := w.says("B")
 		assert.Contains(t, text, "busy")
 	})
