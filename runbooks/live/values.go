@@ -110,8 +110,8 @@ type Querier interface {
 	Query(ctx context.Context, expr string, at time.Time) (Result, error)
 }
 
-// Ask asks what can be asked, a few at a time, and returns within AskTimeout, one
-// Asked for each question: what has no answer by then says so.
+// Ask asks what can be asked, a few at a time in the order of the list, and returns
+// within AskTimeout, one Asked for each question: what has no answer by then says so.
 func Ask(ctx context.Context, prom Querier, list []Question) []Asked {
 	ctx, cancel := context.WithTimeout(ctx, AskTimeout)
 	defer cancel()
@@ -126,21 +126,22 @@ func Ask(ctx context.Context, prom Querier, list []Question) []Asked {
 		case n >= MaxQuestions:
 			a.Why = fmt.Sprintf("not asked: %d expressions are asked at most", MaxQuestions)
 		default:
-			all.Go(func() { a.ask(ctx, prom, slots) })
+			select {
+			case slots <- struct{}{}:
+				all.Go(func() {
+					defer func() { <-slots }()
+					a.ask(ctx, prom)
+				})
+			case <-ctx.Done():
+				a.Why = "not asked: the others took all the time that there is"
+			}
 		}
 	}
 	all.Wait()
 	return out
 }
 
-func (a *Asked) ask(ctx context.Context, prom Querier, slots chan struct{}) {
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		a.Why = "not asked: the others took all the time that there is"
-		return
-	}
+func (a *Asked) ask(ctx context.Context, prom Querier) {
 	r, err := prom.Query(ctx, a.Expr, time.Time{})
 	if err != nil {
 		a.Why = err.Error()
