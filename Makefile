@@ -13,7 +13,7 @@ PKGS     ?= ./...
 FUZZTIME ?= 10s
 LINT     := $(BIN)/golangci-lint
 
-.PHONY: help run build test test-peers test-browser docs-images lint fuzz bench docs demo-once clean
+.PHONY: help run build test test-peers test-browser search-secrets docs-images lint fuzz bench docs demo-once clean
 
 help: ## List the targets.
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,7 @@ test: ## Run all tests, with the race detector where a C compiler is found.
 	$(if $(RACE),go test -run TestRestoreRefuses ./storage/bolt # where pages were overwritten: the race detector's pointer check ends the program)
 
 test-peers: build test/peers/node_modules/.package-lock.json ## Run the vendors' and Alertmanager's own clients and an OpenID Connect provider against Tocsin and its emulators; wants npm.
+	go build -o $(BIN)/leak-search ./test/leak/search
 	cd test/peers/alertmanager && go test -count=1 .
 	go build -o $(BIN)/peers-world ./test/peers/world
 	cd test/peers && node --test --test-reporter=spec tests/*.test.mjs
@@ -41,6 +42,9 @@ test/peers/node_modules/.package-lock.json: test/peers/package-lock.json
 test-browser: build test/browser/node_modules/.package-lock.json ## Look at the pages and work with them in a real Chromium; wants npm and chromium.
 	go build -o $(BIN)/peers-world ./test/peers/world
 	cd test/browser && node --test --test-concurrency=1 --test-reporter=spec tests/*.test.mjs
+
+search-secrets: ## Search what the tests have printed and left (files and folders in LEFT) for their secrets, as .ci/run does.
+	go run ./test/leak/search $(LEFT)
 
 docs-images: build test/browser/node_modules/.package-lock.json ## Take the pictures of docs/images anew, as test-browser does.
 	go build -o $(BIN)/peers-world ./test/peers/world

@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/access"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 type clock struct {
@@ -43,7 +44,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := bolt.Open(t.TempDir()+"/tocsin.db", bolt.Options{Ballast: -1, MinFree: -1})
+	dir := t.TempDir()
+	leak.After(t, dir) // not even what is made here
+	s, err := bolt.Open(dir+"/tocsin.db", bolt.Options{Ballast: -1, MinFree: -1})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, s.Close()) })
 	c := &clock{t: time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)}

@@ -21,6 +21,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 const (
@@ -58,6 +59,7 @@ func (m *mailer) Deliver(_ context.Context, n tocsin.Notice) (tocsin.Receipt, er
 func bubble(t *testing.T, fn func(w *world)) {
 	t.Helper()
 	dir := t.TempDir()
+	leak.After(t, dir)
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{T: t, slack: slacktest.New(slacktest.WithAutoCreate()), pd: pagerdutytest.New(pagerdutytest.Config{})}
 		var err error
@@ -83,13 +85,13 @@ func bubble(t *testing.T, fn func(w *world)) {
 // start starts a dispatcher, as a new process would.
 func (w *world) start() {
 	w.Helper()
-	c := slack.New(slack.Config{Token: "xoxb-test", HTTPClient: w.slack.Client(), Lookup: true})
+	c := slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: w.slack.Client(), Lookup: true})
 	settles := 2 * time.Second
 	targets := []notifiers.Target{
 		{Key: dm, Notifier: c.Person(ana), Provider: "slack", PerSecond: 1, Thread: true, LookAfter: settles},
 		{Key: room, Notifier: c.Channel("#incidents"), Provider: "slack", PerSecond: 1, Thread: true, LookAfter: settles},
 		{Key: "mail:@ana", Notifier: &w.mails},
-		{Key: pdt, Notifier: pagerduty.New(pagerduty.Config{RoutingKey: "0123456789abcdef0123456789abcdef", Transport: w.pd.Transport()})},
+		{Key: pdt, Notifier: pagerduty.New(pagerduty.Config{RoutingKey: "canary0123456789abcdef0123456789", Transport: w.pd.Transport()})},
 	}
 	d, err := notifiers.New(targets, notifiers.Options{
 		Store: w.store, Ahead: func(*tocsin.Incident) []tocsin.Ahead { return w.ahead },

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // typed runs a documented command of tocsin with more flags.
@@ -22,6 +23,7 @@ func typed(t *testing.T, line string, more ...string) (code int, out, errOut str
 	t.Helper()
 	var o, e bytes.Buffer
 	code = run(t.Context(), append(strings.Fields(strings.TrimPrefix(line, "tocsin ")), more...), &o, &e)
+	leak.Said(t, o.String(), e.String())
 	return code, o.String(), e.String()
 }
 
@@ -38,7 +40,7 @@ func TestAccessDocument(t *testing.T) {
 	for _, f := range documentFences(t, "../../docs/access.md") {
 		if f.lang == "yaml" {
 			dir := t.TempDir()
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "oidc.secret"), []byte("a secret"), 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "oidc.secret"), []byte("canary"), 0o600))
 			file := filepath.Join(dir, "tocsin.yml")
 			whole := "storage: {path: data}\n" + f.text
 			if !strings.Contains(f.text, "receivers:") {
@@ -148,11 +150,11 @@ func TestAccessReload(t *testing.T) {
 		return resp.StatusCode
 	}
 	made := strings.TrimSpace(out)
-	require.Equal(t, []int{200, 200, 401}, []int{ask(""), ask(made), ask("of-the-configuration")})
-	text := strings.Replace(string(read(t, r.file)), `server: {`, `server: {api_tokens: ["wall:viewer:of-the-configuration"], `, 1)
+	require.Equal(t, []int{200, 200, 401}, []int{ask(""), ask(made), ask("canary-of-the-configuration")})
+	text := strings.Replace(string(read(t, r.file)), `server: {`, `server: {api_tokens: ["wall:viewer:canary-of-the-configuration"], `, 1)
 	require.NoError(t, os.WriteFile(r.file, []byte(text), 0o600))
 	require.NoError(t, r.app.Reload(t.Context()))
-	require.Equal(t, []int{401, 200, 200}, []int{ask(""), ask(made), ask("of-the-configuration")}, "this machine needs one now")
+	require.Equal(t, []int{401, 200, 200}, []int{ask(""), ask(made), ask("canary-of-the-configuration")}, "this machine needs one now")
 }
 
 // acted remembers what was done, to one incident.

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 func labels(name, instance, severity string) map[string]string {
@@ -139,6 +140,7 @@ func TestBackupAndRestore(t *testing.T) {
 	r.fire(t, "NodeDown", "a", "critical")
 	r.settled(t)
 	file := filepath.Join(t.TempDir(), "backup.db")
+	leak.After(t, file)
 	out := runCLI(t, 0, "backup", file, "--server.url", r.url)
 	assert.Contains(t, out, "backup.db")
 	r.fire(t, "NodeDown", "b", "critical")
@@ -190,5 +192,6 @@ func runCLI(tb testing.TB, code int, args ...string) string {
 	var out bytes.Buffer
 	got := run(context.Background(), args, &out, &out)
 	require.Equal(tb, code, got, "tocsin %s\n%s", strings.Join(args, " "), &out)
+	leak.Said(tb, out.String())
 	return out.String()
 }

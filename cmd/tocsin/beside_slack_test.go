@@ -172,7 +172,7 @@ func TestPagerDutyShowsTheGraph(t *testing.T) {
 	t.Parallel()
 	prom, url := askedOf(t)
 	d := newDuty(t)
-	d.pagerduty = pagerdutytest.New(pagerdutytest.Config{APIToken: "pd-token", KeepBodies: true})
+	d.pagerduty = pagerdutytest.New(pagerdutytest.Config{APIToken: "canary-pd-token", KeepBodies: true})
 	p := httptest.NewServer(d.pagerduty)
 	t.Cleanup(p.Close)
 	d.pagerdutyURL = p.URL
@@ -195,7 +195,7 @@ func TestPagerDutyShowsTheGraph(t *testing.T) {
 		}
 		return body.Images
 	}
-	wants := []string{`api_token: pd-token,`, `api_token: pd-token, images: true,`}
+	wants := []string{`api_token: canary-pd-token,`, `api_token: canary-pd-token, images: true,`}
 	start(wants...)
 	d.post(t, "/webhook/alertmanager", webhookBody(t, loaded("a")))
 	assert.Empty(t, images("NodeDown a"), "nobody could load them without https")

@@ -17,7 +17,7 @@ func TestButtonsWaitForTheRestart(t *testing.T) {
 	d.with(dutyPeople, dutyPrimary, chat)
 	text, err := os.ReadFile(d.file)
 	require.NoError(t, err)
-	signed := strings.Replace(string(text), "slack: {", "slack: {signing_secret: clicks-are-signed, ", 1)
+	signed := strings.Replace(string(text), "slack: {", "slack: {signing_secret: canary-clicks-are-signed, ", 1)
 	require.NoError(t, os.WriteFile(d.file, []byte(signed), 0o600))
 	d.reload()
 	d.open("NodeDown", "critical")

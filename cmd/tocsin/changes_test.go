@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	changeKey   = "changekey00000000000000000000001"
+	changeKey   = "canarychangekey00000000000000001"
 	changeParts = `
 route: {receiver: page, group_by: [alertname, instance]}
 receivers:

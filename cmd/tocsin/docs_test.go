@@ -73,8 +73,8 @@ func workshop(t *testing.T) string {
 	require.NoError(t, writeDemoFiles(dir, "127.0.0.1:9914"))
 	nodes := filepath.Join(dir, "runbooks", "nodes.md") // the documents' configuration declares no remedy
 	require.NoError(t, os.WriteFile(nodes, []byte(strings.ReplaceAll(string(read(t, nodes)), " {remediation=restart-node}", "")), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "slack.token"), []byte("xoxb-x"), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "pagerduty.key"), []byte("0123456789abcdef0123456789abcdef"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "slack.token"), []byte("xoxb-canary"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pagerduty.key"), []byte("canary0123456789abcdef0123456789"), 0o600))
 	return dir
 }
 

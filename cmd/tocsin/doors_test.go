@@ -13,7 +13,7 @@ import (
 
 const doorsConfig = `
 doors:
-  pagerduty: [{routing_key: 0123456789abcdef0123456789abcdef, source: legacy, labels: [team=db]}]
+  pagerduty: [{routing_key: canary0123456789abcdef0123456789, source: legacy, labels: [team=db]}]
   json: [{name: gf, status: {path: state}, labels: [{name: alertname, path: title}]}]
 heartbeats: [{name: backup}, {name: dog, matchers: ['alertname="Watchdog"']}]
 `
@@ -31,7 +31,7 @@ func TestDoorsAreOpen(t *testing.T) {
 	require.NoError(t, os.WriteFile(r.file, append(text, doorsConfig...), 0o600))
 	require.NoError(t, r.app.Reload(context.Background()))
 
-	status, body := r.post(t, "/v2/enqueue", []byte(`{"routing_key":"0123456789abcdef0123456789abcdef","event_action":"trigger","dedup_key":"d",
+	status, body := r.post(t, "/v2/enqueue", []byte(`{"routing_key":"canary0123456789abcdef0123456789","event_action":"trigger","dedup_key":"d",
 		"payload":{"summary":"disk full","source":"db-1","severity":"critical","class":"DiskFull"}}`))
 	assert.Equal(t, 202, status, body)
 	status, body = r.post(t, "/webhook/json/gf", []byte(`{"title":"GrafanaSays","state":"alerting"}`))
@@ -41,7 +41,7 @@ func TestDoorsAreOpen(t *testing.T) {
 	status, _ = r.post(t, "/webhook/alertmanager", webhookBody(t, demoAlert{Status: "firing", Labels: map[string]string{"alertname": "Watchdog"}}))
 	assert.Equal(t, 200, status)
 	assert.ElementsMatch(t, []string{"disk full", "GrafanaSays"}, titles(t, r))
-	status, _ = r.post(t, "/v2/enqueue", []byte(`{"routing_key":"0123456789abcdef0123456789abcdef","event_action":"resolve","dedup_key":"d"}`))
+	status, _ = r.post(t, "/v2/enqueue", []byte(`{"routing_key":"canary0123456789abcdef0123456789","event_action":"resolve","dedup_key":"d"}`))
 	assert.Equal(t, 202, status)
 	assert.Equal(t, []string{"GrafanaSays"}, titles(t, r))
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	anaKey = "anakey00000000000000000000000001"
+	anaKey = "canaryanakey00000000000000000001"
 	// dutyTeam is dutyPolicy with a team that gets mail.
 	dutyTeam = `
 route: {receiver: page, group_by: [alertname, instance]}

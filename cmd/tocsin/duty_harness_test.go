@@ -25,6 +25,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/email/smtptest"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // dutyHead begins the configuration of every test here; the capitals are put in
@@ -32,15 +33,15 @@ import (
 const dutyHead = `
 server: {listen: "127.0.0.1:0", external_url: "http://tocsin.example.com", calendar_token: CALENDARTOKEN}
 storage: {path: data, min_free: 0, ballast: 0}
-slack: {bot_token: xoxb-duty, api_url: "SLACKURL/api/", rate_limit: 0}
-pagerduty: {events_url: "PAGERDUTYURL", api_url: "PAGERDUTYURL", api_token: pd-token, rate_limit: 0}
+slack: {bot_token: xoxb-canary-duty, api_url: "SLACKURL/api/", rate_limit: 0}
+pagerduty: {events_url: "PAGERDUTYURL", api_url: "PAGERDUTYURL", api_token: canary-pd-token, rate_limit: 0}
 smtp: {host: 127.0.0.1, port: SMTPPORT, from: "Tocsin <tocsin@example.com>", tls: none, rate_limit: 0}
 `
 
 // dutyPeople can be reached in Slack, and ana in every way.
 const dutyPeople = `
 users:
-  - {name: ana, slack: U0ANA, email: ana@example.com, pagerduty_user: PANA001, pagerduty_routing_key: anakey00000000000000000000000001,
+  - {name: ana, slack: U0ANA, email: ana@example.com, pagerduty_user: PANA001, pagerduty_routing_key: canaryanakey00000000000000000001,
      contacts: [{by: slack}, {by: pagerduty, after: 1s}, {by: email, after: 2s}]}
   - {name: bo, slack: U0BO, email: bo@example.com, pagerduty_user: PBO0001, contacts: [{by: slack}]}
   - {name: cy, slack: U0CY, contacts: [{by: slack}]}
@@ -69,6 +70,8 @@ type duty struct {
 	port int
 	dir  string
 	log  journal
+	// sink is what the program writes to: log, searched for secrets.
+	sink io.Writer
 	// urls of the emulators.
 	slackURL, pagerdutyURL string
 }
@@ -96,9 +99,11 @@ func newDuty(t *testing.T) *duty {
 	t.Helper()
 	d := &duty{t: t, dir: t.TempDir(), smtp: smtptest.New(smtptest.Config{}), running: &running{
 		slack:     slacktest.New(slacktest.WithAutoCreate()),
-		pagerduty: pagerdutytest.New(pagerdutytest.Config{APIToken: "pd-token"}),
+		pagerduty: pagerdutytest.New(pagerdutytest.Config{APIToken: "canary-pd-token"}),
 		stop:      func() {},
 	}}
+	d.sink = leak.Log(t, &d.log)
+	leak.After(t, d.dir)
 	s, p := httptest.NewServer(d.slack), httptest.NewServer(d.pagerduty)
 	t.Cleanup(s.Close)
 	t.Cleanup(p.Close)
@@ -124,7 +129,7 @@ func newDuty(t *testing.T) *duty {
 func (d *duty) write(parts ...string) {
 	d.t.Helper()
 	text := strings.NewReplacer(
-		"SLACKURL", d.slackURL, "PAGERDUTYURL", d.pagerdutyURL, "SMTPPORT", fmt.Sprint(d.port), "CALENDARTOKEN", "calendar-token-1",
+		"SLACKURL", d.slackURL, "PAGERDUTYURL", d.pagerdutyURL, "SMTPPORT", fmt.Sprint(d.port), "CALENDARTOKEN", "canary-calendar-token-1",
 	).Replace(dutyHead + strings.Join(parts, ""))
 	require.NoError(d.t, os.WriteFile(d.file, []byte(text), 0o600))
 }
@@ -140,7 +145,7 @@ func (d *duty) with(parts ...string) *duty {
 func (d *duty) start() {
 	d.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	app, err := NewApp(ctx, d.file, slog.New(slog.NewTextHandler(&d.log, nil)))
+	app, err := NewApp(ctx, d.file, slog.New(slog.NewTextHandler(d.sink, nil)))
 	require.NoError(d.t, err)
 	d.app, d.url = app, "http://"+app.Addr()
 	done := make(chan error, 1)

@@ -90,13 +90,13 @@ func TestDutyAReloadWithAnErrorChangesNothing(t *testing.T) {
 		d.write(dutyPeople, broken, strings.ReplaceAll(dutyPolicy, "{name: page, ", "{name: page, slack_configs: [{channel: '#new'}], "), `
 runbooks: {dirs: [runbooks]}
 `)
-		text := strings.ReplaceAll(string(read(t, d.file)), "calendar-token-1", "calendar-token-2")
+		text := strings.ReplaceAll(string(read(t, d.file)), "canary-calendar-token-1", "canary-calendar-token-2")
 		require.NoError(t, os.WriteFile(d.file, []byte(text), 0o600))
 		code, body := d.post(t, "/-/reload", nil)
 		assert.Equal(t, http.StatusInternalServerError, code, what)
 		assert.Regexp(t, `tocsin\.yml:\d+`, body, what)
 		assert.Equal(t, "ana", d.onCall(time.Time{}), what)
-		assert.Equal(t, http.StatusOK, d.calendarStatus("calendar-token-1"), "%s: the old token holds", what)
+		assert.Equal(t, http.StatusOK, d.calendarStatus("canary-calendar-token-1"), "%s: the old token holds", what)
 		id := d.open(strings.ReplaceAll(what, " ", ""), "critical")
 		d.quiet()
 		assert.Nil(t, d.incident(id).Delivery("slack:#new"), "%s: the old route holds", what)

@@ -25,7 +25,7 @@ schedules:
 func TestDutyTheUserGroupFollows(t *testing.T) {
 	t.Parallel()
 	d := newDuty(t)
-	d.slack.AddToken("xoxb-duty", "chat:write", "im:write", "im:history", "channels:history", "usergroups:read")
+	d.slack.AddToken("xoxb-canary-duty", "chat:write", "im:write", "im:history", "channels:history", "usergroups:read")
 	d.slack.AddUserGroup(slacktest.UserGroup{ID: "S0ONCALL", Handle: "oncall", Users: []string{"U0OLD"}})
 	d.with(dutyPeople, dutyGroup, dutyPolicy)
 	members := func() string { return strings.Join(d.slack.GroupMembers("S0ONCALL"), " ") }
@@ -33,7 +33,7 @@ func TestDutyTheUserGroupFollows(t *testing.T) {
 	assert.Equal(t, "U0OLD", members())
 	d.eventually(func() bool { return d.metric("tocsin_usergroup_errors_total") > 0 }, "and it is counted")
 
-	d.slack.AddToken("xoxb-duty") // all scopes
+	d.slack.AddToken("xoxb-canary-duty") // all scopes
 	now := time.Now()
 	bo := d.override(tocsin.Override{Schedule: "primary", User: "bo", From: now, To: now.Add(time.Hour)})
 	d.eventually(func() bool { return members() == "U0BO" }, "it follows the override, once it may: %s", members())
@@ -146,7 +146,7 @@ schedules:
 	d := newDuty(t).with(dutyPeople, rota, dutyPolicy)
 	now := time.Now()
 	o := d.override(tocsin.Override{Schedule: "primary", User: "cy", From: now.Add(49 * time.Hour), To: now.Add(50 * time.Hour)})
-	code, body := d.feed("/api/v1/schedules/primary/calendar.ics", "calendar-token-1")
+	code, body := d.feed("/api/v1/schedules/primary/calendar.ics", "canary-calendar-token-1")
 	require.Equal(t, http.StatusOK, code)
 	cal, err := ical.Read(bytes.NewReader(body), time.UTC, now, now.Add(14*24*time.Hour))
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ schedules:
 	}
 	assert.Contains(t, at(o.From.Add(time.Minute)), "cy")
 
-	code, body = d.feed("/api/v1/users/cy/calendar.ics", "calendar-token-1")
+	code, body = d.feed("/api/v1/users/cy/calendar.ics", "canary-calendar-token-1")
 	require.Equal(t, http.StatusOK, code)
 	cal, err = ical.Read(bytes.NewReader(body), time.UTC, now, now.Add(14*24*time.Hour))
 	require.NoError(t, err)
@@ -177,17 +177,17 @@ schedules:
 	for path, want := range map[string]int{
 		"/api/v1/schedules/nope/calendar.ics": http.StatusNotFound, "/api/v1/users/nope/calendar.ics": http.StatusNotFound,
 	} {
-		code, _ = d.feed(path, "calendar-token-1")
+		code, _ = d.feed(path, "canary-calendar-token-1")
 		assert.Equal(t, want, code, path)
 	}
-	code, _ = d.feed("/api/v1/schedules/primary/calendar.ics", "calendar-token-0")
+	code, _ = d.feed("/api/v1/schedules/primary/calendar.ics", "canary-calendar-token-0")
 	assert.Equal(t, http.StatusUnauthorized, code)
-	text := strings.ReplaceAll(string(read(t, d.file)), "calendar-token-1", "calendar-token-2")
+	text := strings.ReplaceAll(string(read(t, d.file)), "canary-calendar-token-1", "canary-calendar-token-2")
 	require.NoError(t, os.WriteFile(d.file, []byte(text), 0o600))
 	d.reload()
-	assert.Equal(t, http.StatusUnauthorized, d.calendarStatus("calendar-token-1"), "the old token is worth nothing now")
-	assert.Equal(t, http.StatusOK, d.calendarStatus("calendar-token-2"))
-	for _, token := range []string{"calendar-token-1", "calendar-token-2", "calendar-token-0"} {
+	assert.Equal(t, http.StatusUnauthorized, d.calendarStatus("canary-calendar-token-1"), "the old token is worth nothing now")
+	assert.Equal(t, http.StatusOK, d.calendarStatus("canary-calendar-token-2"))
+	for _, token := range []string{"canary-calendar-token-1", "canary-calendar-token-2", "canary-calendar-token-0"} {
 		assert.NotContains(t, d.log.String(), token)
 	}
 }

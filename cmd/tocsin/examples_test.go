@@ -40,9 +40,9 @@ var variables = regexp.MustCompile(`\$\{([A-Z_]+)\}`)
 func loadExample(t *testing.T, file string) (parts, *escalation.Rules) {
 	t.Helper()
 	for n, m := range variables.FindAllStringSubmatch(string(read(t, file)), -1) {
-		value := fmt.Sprintf("0123456789abcdef0123456789ab%04x", n) // as long as a routing key
+		value := fmt.Sprintf("canary0123456789abcdef012345%04x", n) // as long as a routing key
 		if strings.HasPrefix(m[1], "SLACK") {
-			value = "xoxb-1"
+			value = "xoxb-canary"
 		}
 		t.Setenv(m[1], value)
 	}

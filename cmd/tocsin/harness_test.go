@@ -19,6 +19,7 @@ import (
 
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // running is the program in this process, with its providers.
@@ -57,10 +58,12 @@ func startApp(tb testing.TB) *running {
 	tb.Cleanup(s.Close)
 	tb.Cleanup(p.Close)
 	tb.Cleanup(r.slack.Close)
-	r.file = filepath.Join(tb.TempDir(), "tocsin.yml")
+	dir := tb.TempDir()
+	leak.After(tb, dir)
+	r.file = filepath.Join(dir, "tocsin.yml")
 	require.NoError(tb, os.WriteFile(r.file, fmt.Appendf(nil, testConfig, s.URL, p.URL), 0o600))
 	ctx, cancel := context.WithCancel(context.Background())
-	app, err := NewApp(ctx, r.file, slog.New(slog.NewTextHandler(&locked{w: r.logs}, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	app, err := NewApp(ctx, r.file, slog.New(slog.NewTextHandler(leak.Log(tb, &locked{w: r.logs}), &slog.HandlerOptions{Level: slog.LevelDebug})))
 	require.NoError(tb, err)
 	r.app, r.url = app, "http://"+app.Addr()
 	done := make(chan error, 1)
@@ -136,5 +139,5 @@ func (l *locked) Write(p []byte) (int, error) {
 }
 
 func newTestLogger(tb testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(tb.Output(), nil))
+	return slog.New(slog.NewTextHandler(leak.Log(tb, tb.Output()), nil))
 }

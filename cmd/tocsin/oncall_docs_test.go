@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tocsin-oncall/tocsin/config"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // What docs/oncall.md says is tried on the configuration that it shows first:
@@ -42,16 +43,17 @@ var secretFile = regexp.MustCompile(`\w+_file: ([\w.-]+)`)
 func onCallDesk(t *testing.T, all []fence) string {
 	t.Helper()
 	dir := t.TempDir()
+	leak.After(t, filepath.Join(dir, "data"))
 	for _, f := range all {
 		for _, m := range secretFile.FindAllStringSubmatch(f.text, -1) {
-			content := fmt.Sprintf("%032x", sha256.Sum256([]byte(m[1])))[:32]
+			content := fmt.Sprintf("canary%x", sha256.Sum256([]byte(m[1])))[:32]
 			switch {
 			case m[1] == "slack.token":
-				content = "xoxb-x"
+				content = "xoxb-canary"
 			case strings.HasSuffix(m[1], ".url"):
-				content = "https://calendar.example.com/x.ics"
+				content = "https://calendar.example.com/canary.ics"
 			case m[1] == "calendar.token":
-				content = "a-token-for-calendar-programs-only"
+				content = "canary-token-for-calendar-programs"
 			}
 			require.NoError(t, os.WriteFile(filepath.Join(dir, m[1]), []byte(content), 0o600))
 		}

@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 func TestPagerDutyCheck(t *testing.T) {
 	t.Parallel()
-	const good, bad = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	const good, bad = "canaryaaaaaaaaaaaaaaaaaaaaaaaaaa", "canarybbbbbbbbbbbbbbbbbbbbbbbbbb"
 	for name, c := range map[string]struct {
 		token, secrets, key string
 		send                bool
@@ -24,21 +25,21 @@ func TestPagerDutyCheck(t *testing.T) {
 		want                []string
 		fails               bool
 	}{
-		"all is well": {"token", "[s]", good, true, &pagerdutytest.Subscription{}, []string{
+		"all is well": {"canary-token", "[canary-s]", good, true, &pagerdutytest.Subscription{}, []string{
 			"ok    routing key of receiver page, service 1; user ana", "ok    API token", "ok    webhook subscription PSUB001: active",
 		}, false},
-		"not sent":        {"token", "[s]", good, false, &pagerdutytest.Subscription{}, []string{"-     routing key of receiver page", "--send"}, false},
-		"bad routing key": {"token", "[s]", bad, true, &pagerdutytest.Subscription{}, []string{"FAIL  routing key", "check the routing key"}, true},
-		"bad token":       {"wrong", "[s]", good, false, nil, []string{"FAIL  API token: ", "check pagerduty.api_token"}, true},
-		"no token":        {"", "[s]", good, false, nil, []string{"-     API token: none is set: notes are not written"}, false},
-		"no subscription": {"token", "[s]", good, false, nil, []string{"FAIL  webhook subscription: none of 0 leads to https://tocsin.example.com/webhook/pagerduty"}, true},
-		"none wanted":     {"token", "[]", good, false, nil, []string{"-     webhook subscription: none leads to"}, false},
-		"no secret":       {"token", "[]", good, false, &pagerdutytest.Subscription{}, []string{"answered with 503"}, true},
-		"events missing":  {"token", "[s]", good, false, &pagerdutytest.Subscription{Events: []string{"incident.resolved"}}, []string{"it does not send incident.acknowledged, "}, true},
+		"not sent":        {"canary-token", "[canary-s]", good, false, &pagerdutytest.Subscription{}, []string{"-     routing key of receiver page", "--send"}, false},
+		"bad routing key": {"canary-token", "[canary-s]", bad, true, &pagerdutytest.Subscription{}, []string{"FAIL  routing key", "check the routing key"}, true},
+		"bad token":       {"canary-wrong", "[canary-s]", good, false, nil, []string{"FAIL  API token: ", "check pagerduty.api_token"}, true},
+		"no token":        {"", "[canary-s]", good, false, nil, []string{"-     API token: none is set: notes are not written"}, false},
+		"no subscription": {"canary-token", "[canary-s]", good, false, nil, []string{"FAIL  webhook subscription: none of 0 leads to https://tocsin.example.com/webhook/pagerduty"}, true},
+		"none wanted":     {"canary-token", "[]", good, false, nil, []string{"-     webhook subscription: none leads to"}, false},
+		"no secret":       {"canary-token", "[]", good, false, &pagerdutytest.Subscription{}, []string{"answered with 503"}, true},
+		"events missing":  {"canary-token", "[canary-s]", good, false, &pagerdutytest.Subscription{Events: []string{"incident.resolved"}}, []string{"it does not send incident.acknowledged, "}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := pagerdutytest.New(pagerdutytest.Config{Keys: []string{good}, APIToken: "token"})
+			s := pagerdutytest.New(pagerdutytest.Config{Keys: []string{good}, APIToken: "canary-token"})
 			if c.sub != nil {
 				c.sub.URL = "https://tocsin.example.com" + pagerdutyPath
 				s.Subscribe(*c.sub)
@@ -59,7 +60,7 @@ receivers: [{name: page, pagerduty_configs: [{routing_key: KEY}]}]
 			for _, w := range c.want {
 				assert.Contains(t, out.String(), w)
 			}
-			assert.NotContains(t, out.String(), c.key)
+			leak.Said(t, out.String())
 			for _, i := range s.Incidents("") {
 				assert.Equal(t, pagerdutytest.Resolved, i.Status, "the test event is over")
 			}

@@ -51,7 +51,7 @@ func (d *duty) theRun(id string, states ...tocsin.RemediationState) tocsin.Remed
 func TestARemedyFromAlertToVerified(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	cure, sum := remedyScript(t, "restart-node", "#!/bin/sh\necho restarting \"$1\" with "+"hunter2-the-smtp-password"+"\necho up > "+dir+"/node\n")
+	cure, sum := remedyScript(t, "restart-node", "#!/bin/sh\necho restarting \"$1\" with "+"canary-the-smtp-password"+"\necho up > "+dir+"/node\n")
 	look, lookSum := remedyScript(t, "is-up", "#!/bin/sh\ntest -f "+dir+"/node\n")
 	d := newDuty(t)
 	d.write(dutyPeople, dutyPrimary, strings.ReplaceAll(dutyPolicy, "[{name: page, escalation_policy: platform}]",
@@ -69,9 +69,9 @@ remediations:
 `, cure, sum, look, lookSum, dir, dir))
 	text, err := os.ReadFile(d.file)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(d.file, []byte(strings.Replace(string(text), "slack: {", "slack: {signing_secret: hunter2-the-smtp-password, ", 1)), 0o600))
+	require.NoError(t, os.WriteFile(d.file, []byte(strings.Replace(string(text), "slack: {", "slack: {signing_secret: canary-the-smtp-password, ", 1)), 0o600))
 	d.start()
-	d.slack.SetCallbacks(slacktest.Callbacks{Secret: "hunter2-the-smtp-password", Interactions: d.url + "/slack/interactions", Self: d.slackURL})
+	d.slack.SetCallbacks(slacktest.Callbacks{Secret: "canary-the-smtp-password", Interactions: d.url + "/slack/interactions", Self: d.slackURL})
 
 	id := d.open("NodeDown", "critical")
 	run := d.theRun(id, tocsin.RemediationProposed)
@@ -93,7 +93,7 @@ remediations:
 	assert.Equal(t, "bo", run.Approvals[0].By)
 	assert.Contains(t, d.timeline(id), "restart-node")
 	d.eventually(func() bool { return strings.Contains(string(d.slack.Messages("#incidents")[0].Blocks), "verified") }, "Slack shows it")
-	assert.NotContains(t, d.log.String(), "hunter2")
+	assert.NotContains(t, d.log.String(), "canary")
 	d.eventually(func() bool {
 		events, err := d.app.store.Log(t.Context(), 0, 10_000)
 		return err == nil && slices.ContainsFunc(events, func(e tocsin.Event) bool {

@@ -105,7 +105,7 @@ func TestWithout(t *testing.T) {
 // over the API and in the terminal.
 func TestCoverageOfLoadedRules(t *testing.T) {
 	t.Parallel()
-	prom := &livetest.Server{Token: "pr0m-t0ken"}
+	prom := &livetest.Server{Token: "canary-of-prometheus"}
 	prom.SetRules(livetest.Group{Name: "nodes", File: "/etc/prometheus/a.yml", Rules: []livetest.Rule{
 		{Name: "NodeDown", Labels: livetest.Labels{"severity": "critical"}},
 		{Name: "Linked", Annotations: livetest.Labels{"runbook_url": "https://wiki/node"}},
@@ -116,7 +116,7 @@ func TestCoverageOfLoadedRules(t *testing.T) {
 	d := newDuty(t)
 	d.putRunbook(stepsBefore)
 	require.NoError(t, os.WriteFile(filepath.Join(d.dir, "runbooks", "Never.md"), []byte("# Never\n\n## Mitigation\n\n1. x\n"), 0o600))
-	d.with(dutyPeople, dutyPrimary, dutyPolicy, dutyRunbooks, "\nprometheus: {url: '"+srv.URL+"', bearer_token: pr0m-t0ken, timeout: 30s}\n")
+	d.with(dutyPeople, dutyPrimary, dutyPolicy, dutyRunbooks, "\nprometheus: {url: '"+srv.URL+"', bearer_token: canary-of-prometheus, timeout: 30s}\n")
 	d.openAt("Lonely", "n1", "critical")
 
 	var use tocsin.RunbookUsage
@@ -158,18 +158,18 @@ func TestCoverageOfLoadedRules(t *testing.T) {
 // nothing else.
 func TestCoverageWithoutPrometheus(t *testing.T) {
 	t.Parallel()
-	prom := &livetest.Server{Token: "pr0m-t0ken"}
-	prom.Fail(livetest.Fault{Status: http.StatusServiceUnavailable, Type: "unavailable", Text: "not yet, pr0m-t0ken"})
+	prom := &livetest.Server{Token: "canary-of-prometheus"}
+	prom.Fail(livetest.Fault{Status: http.StatusServiceUnavailable, Type: "unavailable", Text: "not yet, canary-of-prometheus"})
 	srv := httptest.NewServer(prom)
 	t.Cleanup(srv.Close)
 	d := newDuty(t)
 	d.putRunbook(stepsBefore)
-	d.with(dutyPeople, dutyPrimary, dutyPolicy, dutyRunbooks, "\nprometheus: {url: '"+srv.URL+"', bearer_token: pr0m-t0ken, timeout: 30s}\n")
+	d.with(dutyPeople, dutyPrimary, dutyPolicy, dutyRunbooks, "\nprometheus: {url: '"+srv.URL+"', bearer_token: canary-of-prometheus, timeout: 30s}\n")
 	d.openAt("Lonely", "n1", "critical")
 	page := d.get(t, "/runbooks-coverage")
 	assert.Contains(t, page, "Prometheus did not tell all its rules: <bdi>Prometheus says: unavailable: not yet, &lt;secret&gt;")
 	assert.Contains(t, page, "<bdi>Lonely</bdi>")
-	assert.NotContains(t, page, "pr0m-t0ken")
+	assert.NotContains(t, page, "canary-of-prometheus")
 	out := runCLI(t, 1, "runbooks", "coverage", "--server.url", d.url, "--strict")
 	for _, want := range []string{"Prometheus did not tell all its rules: Prometheus says: unavailable: not yet, <secret>", "Use by 1 incident"} {
 		assert.Contains(t, out, want)

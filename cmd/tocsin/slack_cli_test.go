@@ -19,6 +19,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/config"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 const slackDocument = "../../docs/slack.md"
@@ -51,6 +52,7 @@ func slackDesk(t *testing.T) (dir string, s *slacktest.Server, url string) {
 		s.AddUser(slacktest.User{ID: id, Name: name})
 	}
 	dir = t.TempDir()
+	leak.After(t, filepath.Join(dir, "data"))
 	for file, text := range map[string]string{"slack.token": bot, "slack.secret": "canary-of-the-signing-secret", "slack.app-token": app} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600))
 	}

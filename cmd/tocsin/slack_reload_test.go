@@ -88,13 +88,13 @@ func TestSlackReloadOfPeopleAndTokens(t *testing.T) {
 		assert.Contains(s.t, s.timeline(id), "note: it is me")
 
 		// Another bot token: what the old one could is over, and nothing is missed.
-		s.slack.AddToken("xoxb-next")
+		s.slack.AddToken("xoxb-canary-next")
 		if s.socket {
 			s.slack.AddToken(teamAppToken)
 		}
-		s.slack.RevokeToken("xoxb-duty")
+		s.slack.RevokeToken("xoxb-canary-duty")
 		s.write(teamPeople, dutyPrimary, dutyChannel)
-		s.replace("xoxb-duty", "xoxb-next")
+		s.replace("xoxb-canary-duty", "xoxb-canary-next")
 		s.duty.reload()
 		s.clicks("#incidents", id, "U0BO", slack.ActionAcknowledge)
 		s.shows("#incidents", id, "Acknowledged by bo")

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	teamSecret   = "clicks-are-signed"
-	teamAppToken = "xapp-duty"
+	teamSecret   = "canary-clicks-are-signed"
+	teamAppToken = "xapp-canary-duty"
 )
 
 // teamPeople have every role but admin; old, of newDuty's workspace, is no user.

@@ -17,7 +17,7 @@ const (
 	// troubledPeople have ways besides Slack, which are late in coming.
 	troubledPeople = `
 users:
-  - {name: ana, slack: U0ANA, email: ana@example.com, pagerduty_user: PANA001, pagerduty_routing_key: anakey00000000000000000000000001,
+  - {name: ana, slack: U0ANA, email: ana@example.com, pagerduty_user: PANA001, pagerduty_routing_key: canaryanakey00000000000000000001,
      contacts: [{by: slack}, {by: pagerduty, after: 1h}, {by: email, after: 2h}]}
   - {name: bo, slack: U0BO, contacts: [{by: slack}]}
   - {name: cy, slack: U0CY, role: manager, contacts: [{by: slack}]}
@@ -58,7 +58,7 @@ func TestSlackTrouble(t *testing.T) {
 		channel bool
 	}{
 		"account deactivated": {func(s *team) { s.slack.Deactivate("U0ANA", true) }, "the person's Slack account is deactivated", false},
-		"token revoked":       {func(s *team) { s.slack.RevokeToken("xoxb-duty") }, "token_revoked: install the Slack app again", true},
+		"token revoked":       {func(s *team) { s.slack.RevokeToken("xoxb-canary-duty") }, "token_revoked: install the Slack app again", true},
 		"account gone": {func(s *team) {
 			s.slack.Fault(slacktest.Fault{Method: "conversations.open", Error: "user_not_found"})
 		}, "check the person's Slack ID in users", false},
@@ -82,7 +82,7 @@ func TestSlackTrouble(t *testing.T) {
 			// Another token mends it without a restart.
 			assert.Empty(t, s.slack.Messages("#incidents"))
 			s.write(troubledPeople, dutyPrimary, troubledPolicy)
-			s.replace("xoxb-duty", "xoxb-next")
+			s.replace("xoxb-canary-duty", "xoxb-canary-next")
 			s.duty.reload()
 			s.shows("#incidents", id, "Triggered: NodeDown a")
 			s.shows("U0ANA", id, "Triggered: NodeDown a")

@@ -15,6 +15,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/doors/eventsv2"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // unacknowledged acts on nothing.
@@ -28,8 +29,10 @@ func (u *unacknowledged) Act(_ context.Context, _ string, a tocsin.Action) error
 // The official client speaks to our door as it does to PagerDuty.
 func TestTheOfficialClientAtOurDoor(t *testing.T) {
 	t.Parallel()
-	const key = "0123456789abcdef0123456789abcdef"
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "tocsin.db"), bolt.Options{MinFree: -1, Ballast: -1})
+	const key = "canary0123456789abcdef0123456789"
+	dir := t.TempDir()
+	leak.After(t, dir)
+	store, err := bolt.Open(filepath.Join(dir, "tocsin.db"), bolt.Options{MinFree: -1, Ballast: -1})
 	require.NoError(t, err)
 	defer store.Close()
 	rules, err := router.NewRules(router.Spec{Route: router.RouteSpec{Receiver: "chat", GroupBy: []string{"alertname"}, Pos: "t.yml:1"}, Targets: map[string][]router.Target{"chat": nil}})

@@ -21,7 +21,7 @@ func clickable(t testing.TB) (*slacktest.Server, *slack.Client) {
 	t.Helper()
 	s := slacktest.New(slacktest.WithAutoCreate())
 	t.Cleanup(s.Close)
-	return s, slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true, Buttons: true})
+	return s, slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true, Buttons: true})
 }
 
 func TestButtonsGolden(t *testing.T) {

@@ -193,7 +193,7 @@ func TestAnyRunbookFits(t *testing.T) {
 		text := func(label string) string { return texts.Draw(t, label) }
 		s := slacktest.New(slacktest.WithAutoCreate())
 		defer s.Close()
-		c := slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Buttons: true})
+		c := slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Buttons: true})
 		n := notice(incident())
 		n.Incident.Runbook, n.Runbook = "r", &tocsin.Runbook{ID: "r", Title: text("title")}
 		n.Incident.Progress = &tocsin.Progress{}

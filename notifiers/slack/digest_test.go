@@ -36,7 +36,7 @@ func tell(t *testing.T, ch *slack.Channel, n tocsin.DigestNotice) tocsin.Receipt
 
 // fresh is the channel as another process has it.
 func fresh(s *slacktest.Server) *slack.Channel {
-	return slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Channel("#incidents")
+	return slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Channel("#incidents")
 }
 
 // alone is the notice of one of a digest's incidents.

@@ -14,6 +14,7 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -87,7 +88,7 @@ func setup(t testing.TB, opts ...slacktest.Option) (*slacktest.Server, *slack.Ch
 	t.Helper()
 	s := slacktest.New(append([]slacktest.Option{slacktest.WithAutoCreate()}, opts...)...)
 	t.Cleanup(s.Close)
-	return s, slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Channel("#incidents")
+	return s, slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Channel("#incidents")
 }
 
 // deliver delivers and notes the receipt as the dispatcher would.
@@ -95,6 +96,7 @@ func deliver(t testing.TB, ch *slack.Channel, n *tocsin.Notice) tocsin.Receipt {
 	t.Helper()
 	r, err := ch.Deliver(t.Context(), *n)
 	require.NoError(t, err)
+	leak.Said(t, fmt.Sprintf("%+v", r))
 	record(n, r)
 	return r
 }

@@ -33,7 +33,7 @@ func TestAnEditedRunbookInSlack(t *testing.T) {
 			}}
 			n := notice(i)
 			n.Runbook, n.Steps = now, i.Progress.View(pinned, now)
-			ch := slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Buttons: buttons}).Channel("#incidents")
+			ch := slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Buttons: buttons}).Channel("#incidents")
 			deliver(t, ch, &n)
 			seen := one(t, s).See()
 			html := string(seen.HTML)

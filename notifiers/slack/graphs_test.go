@@ -20,6 +20,7 @@ import (
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // papers is a store of incidents and documents in memory.
@@ -155,8 +156,8 @@ func inGallery(t *testing.T, do func(*gallery), opts ...slacktest.Option) {
 
 // start begins a process.
 func (w *gallery) start(ctx context.Context) {
-	w.client = slack.New(slack.Config{Token: "xoxb-test", APIURL: slacktest.URL, HTTPClient: w.slack.Client()})
-	w.graphs = slack.NewGraphs(slack.GraphsConfig{Store: w.store, Draw: w.drawn.draw, Logger: slog.New(slog.NewTextHandler(w.log, nil))})
+	w.client = slack.New(slack.Config{Token: "xoxb-canary", APIURL: slacktest.URL, HTTPClient: w.slack.Client()})
+	w.graphs = slack.NewGraphs(slack.GraphsConfig{Store: w.store, Draw: w.drawn.draw, Logger: slog.New(slog.NewTextHandler(leak.Log(w, w.log), nil))})
 	w.client.OnShown(w.graphs.Shown)
 	go func() { assert.NoError(w, w.graphs.Run(ctx)) }()
 }
@@ -274,7 +275,7 @@ func TestAnAppWithoutTheScopeIsSaidOnce(t *testing.T) {
 		assert.Less(w, w.slack.Calls("files.getUploadURLExternal"), 20)
 		assert.Equal(w, 1, strings.Count(w.log.String(), "missing_scope"), w.log)
 		assert.Contains(w, w.log.String(), "install it again")
-	}, slacktest.WithToken("xoxb-test", "chat:write"))
+	}, slacktest.WithToken("xoxb-canary", "chat:write"))
 }
 
 func TestAStormGetsFewGraphs(t *testing.T) {
@@ -330,7 +331,7 @@ func TestWhatGetsNoGraph(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		w.page(changed(&n))
 		assert.Len(w, w.pictures(), 1)
-		assert.NotContains(w, w.log.String(), "xoxb-test")
+		assert.NotContains(w, w.log.String(), "xoxb-canary")
 	})
 }
 
@@ -344,5 +345,5 @@ func TestAFileNeedsTheBotInTheChannel(t *testing.T) {
 		assert.Len(w, w.slack.Messages("incidents"), 1)
 		assert.Empty(w, w.pictures())
 		assert.Contains(w, w.log.String(), "/invite @tocsin")
-	}, slacktest.WithToken("xoxb-test", "chat:write", "chat:write.public", "files:write"))
+	}, slacktest.WithToken("xoxb-canary", "chat:write", "chat:write.public", "files:write"))
 }

@@ -21,7 +21,7 @@ func TestASecondCallIsNotLostWithTheFirstReceipt(t *testing.T) {
 	n.Delivery.Since = time.Now()
 	_, err := ch.Deliver(t.Context(), n)
 	require.NoError(t, err)
-	ch = slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Person(ana)
+	ch = slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Person(ana)
 	again(&n, 8)
 	n.MayBePosted = true
 	settle(t, ch, &n)
@@ -42,7 +42,7 @@ func TestASecondCallIsNotLostWithTheDigestsReceipt(t *testing.T) {
 		all := tocsin.DigestNotice{Target: n.Delivery.Target, Incidents: []*tocsin.Incident{n.Incident}, Since: n.Delivery.Since, Now: n.Now}
 		_, err := ch.DeliverDigest(t.Context(), all)
 		require.NoError(t, err)
-		ch = slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Person(ana)
+		ch = slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Person(ana)
 		again(&n, 8)
 		n.MayBePosted, all.MayBePosted = true, true
 		if single {

@@ -22,7 +22,7 @@ func person(t *testing.T, opts ...slacktest.Option) (*slacktest.Server, *slack.C
 	s := slacktest.New(opts...)
 	t.Cleanup(s.Close)
 	s.AddUser(slacktest.User{ID: ana, Name: "ana"})
-	return s, slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Person(ana)
+	return s, slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Person(ana)
 }
 
 // page is a notice that calls Ana in her direct messages.
@@ -106,7 +106,7 @@ func TestALostCallIsNotMadeTwice(t *testing.T) {
 		_, err = ch.Deliver(t.Context(), n)
 		require.True(t, tocsin.IsUnclear(err), "%v", err)
 		if crash {
-			ch = slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Person(ana)
+			ch = slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Person(ana)
 		}
 		n.MayBePosted = true
 		settle(t, ch, &n)
@@ -124,7 +124,7 @@ func TestAFoundMessageHasCalled(t *testing.T) {
 	n.Delivery.Since = time.Now()
 	_, err := ch.Deliver(t.Context(), n)
 	require.NoError(t, err)
-	ch = slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client(), Lookup: true}).Person(ana)
+	ch = slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client(), Lookup: true}).Person(ana)
 	n.MayBePosted = true
 	settle(t, ch, &n)
 	assert.Equal(t, 1, s.Count(ana))
@@ -214,7 +214,7 @@ func TestThreadTellsWhoIsCalledAndPeopleAreLeftInPeace(t *testing.T) {
 func TestUnreachablePeople(t *testing.T) {
 	t.Parallel()
 	deliver := func(s *slacktest.Server, id string) error {
-		_, err := slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client()}).Person(id).Deliver(t.Context(), page())
+		_, err := slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client()}).Person(id).Deliver(t.Context(), page())
 		return err
 	}
 	s, _ := person(t)
@@ -235,7 +235,7 @@ func TestUnreachablePeople(t *testing.T) {
 
 func TestAPersonIsReachedWithFewScopes(t *testing.T) {
 	t.Parallel()
-	s, ch := person(t, slacktest.WithToken("xoxb-test", "chat:write"))
+	s, ch := person(t, slacktest.WithToken("xoxb-canary", "chat:write"))
 	n := page()
 	n.MayBePosted = true
 	r := settle(t, ch, &n)
@@ -330,10 +330,10 @@ func TestALongNoticeFits(t *testing.T) {
 
 func TestUserGroup(t *testing.T) {
 	t.Parallel()
-	s, _ := person(t, slacktest.WithToken("xoxb-test"), slacktest.WithToken("xoxb-few", "chat:write"))
+	s, _ := person(t, slacktest.WithToken("xoxb-canary"), slacktest.WithToken("xoxb-few", "chat:write"))
 	bo := s.AddUser(slacktest.User{Name: "bo"})
 	id := s.AddUserGroup(slacktest.UserGroup{Handle: "oncall", Users: []string{ana}})
-	c := slack.New(slack.Config{Token: "xoxb-test", HTTPClient: s.Client()})
+	c := slack.New(slack.Config{Token: "xoxb-canary", HTTPClient: s.Client()})
 	g := c.UserGroup(id)
 	users, err := g.Members(t.Context())
 	require.NoError(t, err)

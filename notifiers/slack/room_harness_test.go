@@ -172,7 +172,7 @@ func (h *house) restart() {
 }
 
 func (h *house) client() *slack.Client {
-	return slack.New(slack.Config{Token: "xoxb-test", APIURL: slacktest.URL, HTTPClient: h.slack.Client(), Lookup: true})
+	return slack.New(slack.Config{Token: "xoxb-canary", APIURL: slacktest.URL, HTTPClient: h.slack.Client(), Lookup: true})
 }
 
 func (h *house) incident() *tocsin.Incident {

@@ -186,7 +186,7 @@ func TestSomebodyElseHasTheName(t *testing.T) {
 	assert.Empty(t, rooms[0].People, "theirs is left alone")
 	assert.Equal(t, "opened #inc-k7f3q9-node-node-3-eu-west-is-down-2 and invited ana; #inc-k7f3q9-node-node-3-eu-west-is-down is taken", h.lines[0])
 
-	h = newHouse(t, nil, slacktest.WithToken("xoxb-test", "chat:write", "channels:manage", "pins:write"))
+	h = newHouse(t, nil, slacktest.WithToken("xoxb-canary", "chat:write", "channels:manage", "pins:write"))
 	h.slack.AddRoom("inc-k7f3q9-node-node-3-eu-west-is-down", boID)
 	require.Empty(t, h.settle())
 	assert.Contains(t, h.lines[0], "missing_scope (needed: channels:read", "what cannot be looked up is said")
@@ -222,7 +222,7 @@ func TestWhatSlackForbidsIsSaid(t *testing.T) {
 			{"restricted_action", "Channel Management", nil},
 			{"invalid_name_specials", "slack.incident_channels.prefix", nil},
 		} {
-			h := newHouse(t, nil, slacktest.WithToken("xoxb-test", tt.scopes...))
+			h := newHouse(t, nil, slacktest.WithToken("xoxb-canary", tt.scopes...))
 			if tt.fault != "" {
 				h.slack.Fault(slacktest.Fault{Method: "conversations.create", Error: tt.fault})
 			}
@@ -235,7 +235,7 @@ func TestWhatSlackForbidsIsSaid(t *testing.T) {
 	})
 	t.Run("the extras", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t, nil, slacktest.WithToken("xoxb-test", "chat:write", "channels:manage"))
+		h := newHouse(t, nil, slacktest.WithToken("xoxb-canary", "chat:write", "channels:manage"))
 		h.slack.Fault(slacktest.Fault{Method: "conversations.setTopic", Error: "user_is_restricted"})
 		h.slack.Fault(slacktest.Fault{Method: "conversations.invite", Error: "restricted_action"})
 		require.Empty(t, h.settle())
@@ -255,7 +255,7 @@ func TestWhatSlackForbidsIsSaid(t *testing.T) {
 		h := newHouse(t, nil)
 		_, err := h.once()
 		require.NoError(t, err)
-		h.slack.RevokeToken("xoxb-test")
+		h.slack.RevokeToken("xoxb-canary")
 		errs := h.settle()
 		require.NotEmpty(t, errs)
 		assert.True(t, tocsin.IsPermanent(errs[0]))
@@ -277,7 +277,7 @@ func TestWhatSlackForbidsIsSaid(t *testing.T) {
 
 func TestPrivateChannels(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, nil, slacktest.WithToken("xoxb-test", "chat:write", "groups:write", "pins:write", "groups:history", "groups:read"))
+	h := newHouse(t, nil, slacktest.WithToken("xoxb-canary", "chat:write", "groups:write", "pins:write", "groups:history", "groups:read"))
 	h.set = slack.IncidentChannelSettings{Prefix: "outage", Private: true}
 	h.restart()
 	h.slack.Fault(slacktest.Fault{Method: "conversations.create", DropAfter: true, Count: 1})

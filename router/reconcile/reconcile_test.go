@@ -23,6 +23,7 @@ import (
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/reconcile"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // peer plays an Alertmanager: its alerts, its silences, and its faults.
@@ -139,8 +140,10 @@ func (w *world) advance(d time.Duration) {
 func newWorld(t *testing.T, now time.Time, c reconcile.Config) *world {
 	t.Helper()
 	w := &world{T: t, now: now}
+	dir := t.TempDir()
+	leak.After(t, dir)
 	var err error
-	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "tocsin.db"), bolt.Options{Now: w.Now, MinFree: -1, Ballast: -1})
+	w.store, err = bolt.Open(filepath.Join(dir, "tocsin.db"), bolt.Options{Now: w.Now, MinFree: -1, Ballast: -1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
 	rules, err := router.NewRules(router.Spec{
@@ -199,7 +202,7 @@ func TestMissedWebhook(t *testing.T) {
 	t.Parallel()
 	a, b := newPeer(t), newPeer(t)
 	w := newWorld(t, start, reconcile.Config{
-		URLs: []string{a.url, b.url}, Receivers: []string{"tocsin"}, Token: "secret",
+		URLs: []string{a.url, b.url}, Receivers: []string{"tocsin"}, Token: "canary-secret",
 		Skip: func(a *tocsin.Alert) bool { return a.Name() == "Watchdog" },
 	})
 	a.has(firing("Lost", "active", start.Add(-time.Hour), "tocsin"), firing("Young", "active", start.Add(time.Minute), "tocsin"),
@@ -209,7 +212,7 @@ func TestMissedWebhook(t *testing.T) {
 	w.check(1)
 	assert.Equal(t, []string{"Lost it is"}, w.open())
 	assert.Contains(t, w.timeline(), "note: missed webhook: Lost; Alertmanager says that it fires")
-	assert.Equal(t, "Bearer secret", a.token)
+	assert.Equal(t, "Bearer canary-secret", a.token)
 	w.check(1)
 	assert.ElementsMatch(t, []string{"Lost it is", "Young it is"}, w.open())
 	before := w.timeline()

@@ -26,7 +26,7 @@ var people = []string{"ana", "bo", "cy", "di", "boss"}
 func slackID(user string) string { return "U0" + strings.ToUpper(user) }
 
 // keyOf is the routing key of somebody's PagerDuty service.
-func keyOf(user string) string { return fmt.Sprintf("%032x", user) }
+func keyOf(user string) string { return fmt.Sprintf("canary%026x", user) }
 
 const onCallText = `
 server: {listen: "%s"}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 // binary is the tocsin under test, built once.
@@ -40,13 +41,13 @@ func TestMain(m *testing.M) {
 	build.Stderr = os.Stderr
 	code := 1
 	if err := build.Run(); err == nil {
-		code = m.Run()
+		code = leak.Suite{Tests: m, Answers: heard}.Run()
 	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 
-const routingKey = "0123456789abcdef0123456789abcdef"
+const routingKey = "canary0123456789abcdef0123456789"
 
 // world is a binary and the providers around it, which outlive it.
 type world struct {
@@ -63,6 +64,7 @@ type world struct {
 
 	cmd  *exec.Cmd
 	logs *lockedBuffer
+	said io.Writer // where the program writes: logs, searched for secrets
 }
 
 func newWorld(t *testing.T) *world {
@@ -72,7 +74,8 @@ func newWorld(t *testing.T) *world {
 		slack:     slacktest.New(slacktest.WithAutoCreate(), slacktest.WithRequestLog(100_000)),
 		pagerduty: pagerdutytest.New(pagerdutytest.Config{}),
 	}
-	w.data = filepath.Join(w.dir, "data")
+	w.data, w.said = filepath.Join(w.dir, "data"), leak.Log(t, w.logs)
+	leak.After(t, w.data)
 	s, p := httptest.NewServer(w.slack), httptest.NewServer(w.pagerduty)
 	t.Cleanup(s.Close)
 	t.Cleanup(p.Close)
@@ -136,7 +139,7 @@ func (w *world) launch(wrapper ...string) {
 	w.t.Helper()
 	argv := append(wrapper, binary, "serve", "--config.file", w.configFile(), "--log.level", "debug")
 	w.cmd = exec.Command(argv[0], argv[1:]...)
-	w.cmd.Stdout, w.cmd.Stderr = w.logs, w.logs
+	w.cmd.Stdout, w.cmd.Stderr = w.said, w.said
 	require.NoError(w.t, w.cmd.Start())
 }
 
@@ -157,7 +160,10 @@ func (w *world) term() time.Duration {
 	return time.Since(began)
 }
 
-var client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+// heard is what the program answers the tests.
+var heard = &leak.Answers{Next: &http.Transport{MaxIdleConnsPerHost: 64}}
+
+var client = &http.Client{Timeout: 10 * time.Second, Transport: heard}
 
 func (w *world) status(path string) int {
 	resp, err := client.Get("http://" + w.addr + path)

@@ -25,8 +25,8 @@ import (
 // everybody who can be called, each with the key of a PagerDuty service that
 // pages this person alone.
 var everybody = map[string]string{
-	"ana": fmt.Sprintf("%032x", 0xa1), "bo": fmt.Sprintf("%032x", 0xb0), "cy": fmt.Sprintf("%032x", 0xc1),
-	"dan": fmt.Sprintf("%032x", 0xda), "eve": fmt.Sprintf("%032x", 0xe0), "boss": fmt.Sprintf("%032x", 0xb055),
+	"ana": fmt.Sprintf("canary%026x", 0xa1), "bo": fmt.Sprintf("canary%026x", 0xb0), "cy": fmt.Sprintf("canary%026x", 0xc1),
+	"dan": fmt.Sprintf("canary%026x", 0xda), "eve": fmt.Sprintf("canary%026x", 0xe0), "boss": fmt.Sprintf("canary%026x", 0xb055),
 }
 
 func slackID(name string) string { return "U0" + strings.ToUpper(name) }

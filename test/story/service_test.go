@@ -7,6 +7,8 @@ package story
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
@@ -27,9 +29,13 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
-const routingKey = "0123456789abcdef0123456789abcdef"
+const (
+	routingKey = "canary0123456789abcdef0123456789"
+	slackToken = "xoxb-canary"
+)
 
 // options of a service. The zero value has no rate limits, no look-up, and
 // nobody on call.
@@ -53,6 +59,7 @@ type service struct {
 	t         *testing.T
 	o         options
 	path      string
+	log       *slog.Logger
 	slack     *slacktest.Server
 	pagerduty *pagerdutytest.Server
 	mail      *smtptest.Server
@@ -99,12 +106,14 @@ func (c closable) Update(ctx context.Context, fn func(tocsin.Tx) error) error {
 func play(t *testing.T, o options, story func(t *testing.T, s *service)) {
 	t.Helper()
 	dir := t.TempDir()
+	leak.After(t, dir)
+	log := slog.New(slog.NewTextHandler(leak.Log(t, io.Discard), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	synctest.Test(t, func(t *testing.T) {
 		if !o.at.IsZero() {
 			time.Sleep(time.Until(o.at))
 		}
 		s := &service{
-			t: t, o: o, began: o.at, path: filepath.Join(dir, "tocsin.db"),
+			t: t, o: o, log: log, began: o.at, path: filepath.Join(dir, "tocsin.db"),
 			slack:     slacktest.New(slackLimits(o)...),
 			pagerduty: pagerdutytest.New(pagerdutytest.Config{}),
 			mail:      smtptest.New(smtptest.Config{}),
@@ -129,7 +138,7 @@ func slackLimits(o options) []slacktest.Option {
 }
 
 func (s *service) targets() []notifiers.Target {
-	client := slack.New(slack.Config{Token: "xoxb-test", APIURL: "http://slack.test/api/", HTTPClient: s.slack.Client(), Lookup: s.o.lookup})
+	client := slack.New(slack.Config{Token: slackToken, APIURL: "http://slack.test/api/", HTTPClient: s.slack.Client(), Lookup: s.o.lookup})
 	var out []notifiers.Target
 	for _, name := range []string{"#incidents", "#chat", "#last-resort"} {
 		out = append(out, notifiers.Target{
@@ -196,24 +205,24 @@ func (s *service) start() {
 	s.t.Helper()
 	var err error
 	s.store, s.dispatcher, s.engine, s.watch = nil, nil, nil, nil
-	s.store, err = bolt.Open(s.path, bolt.Options{MinFree: -1, Ballast: -1, Committed: s.committed})
+	s.store, err = bolt.Open(s.path, bolt.Options{MinFree: -1, Ballast: -1, Committed: s.committed, Logger: s.log})
 	require.NoError(s.t, err)
 	store := closable{s.store, new(atomic.Bool), &s.frozen}
 	escalations, err := escalation.NewRules(s.spec())
 	require.NoError(s.t, err)
-	s.engine, err = escalation.NewEngine(escalations, escalation.Options{Store: store, Incidents: s.store, Now: s.now, Changed: func() {
+	s.engine, err = escalation.NewEngine(escalations, escalation.Options{Store: store, Incidents: s.store, Now: s.now, Logger: s.log, Changed: func() {
 		if s.watch != nil {
 			s.watch.Changed()
 		}
 	}})
 	require.NoError(s.t, err)
 	s.dispatcher, err = notifiers.New(s.targets(), notifiers.Options{
-		Store: closable{s.store, &s.full, &s.frozen}, Ahead: s.engine.Ahead, Now: s.now, SweepEvery: s.o.idle,
+		Store: closable{s.store, &s.full, &s.frozen}, Ahead: s.engine.Ahead, Now: s.now, SweepEvery: s.o.idle, Logger: s.log,
 	})
 	require.NoError(s.t, err)
-	s.router, err = router.New(s.routes(), router.Options{Store: store, Escalator: s.engine, Now: s.now, SweepEvery: s.o.idle})
+	s.router, err = router.New(s.routes(), router.Options{Store: store, Escalator: s.engine, Now: s.now, SweepEvery: s.o.idle, Logger: s.log})
 	require.NoError(s.t, err)
-	s.watch, err = watch.New(s.plan(escalations), watch.Options{Store: store, Roster: s.engine, Now: s.now})
+	s.watch, err = watch.New(s.plan(escalations), watch.Options{Store: store, Roster: s.engine, Now: s.now, Logger: s.log})
 	require.NoError(s.t, err)
 	s.run()
 }

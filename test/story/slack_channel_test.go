@@ -24,7 +24,7 @@ func withChannels(spec *escalation.Spec) {
 // channels adds the target to the running dispatcher.
 func (s *service) channels() *slack.IncidentChannels {
 	s.t.Helper()
-	client := slack.New(slack.Config{Token: "xoxb-test", APIURL: "http://slack.test/api/", HTTPClient: s.slack.Client(), Lookup: true})
+	client := slack.New(slack.Config{Token: slackToken, APIURL: "http://slack.test/api/", HTTPClient: s.slack.Client(), Lookup: true})
 	rooms := slack.NewIncidentChannels(slack.IncidentChannelsConfig{Store: s.store, Slack: func(user string) string {
 		if _, known := everybody[user]; known {
 			return slackID(user)
@@ -151,7 +151,7 @@ func TestWhatIsGoneInSlackIsSaidAndTheNextContactIsUsed(t *testing.T) {
 		want string
 	}{
 		"the account": {func(s *slacktest.Server) { s.Deactivate(slackID("ana"), true) }, "deactivated"},
-		"the token":   {func(s *slacktest.Server) { s.RevokeToken("xoxb-test") }, "install the Slack app again"},
+		"the token":   {func(s *slacktest.Server) { s.RevokeToken(slackToken) }, "install the Slack app again"},
 		"the scope": {func(s *slacktest.Server) {
 			s.Fault(slacktest.Fault{Method: "chat.postMessage", Error: "missing_scope"})
 		}, "add the scope"},

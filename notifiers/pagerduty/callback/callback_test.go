@@ -184,7 +184,7 @@ func TestRefused(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	assert.Equal(t, http.StatusMethodNotAllowed, resp.StatusCode)
 
-	rotated := pagerdutytest.Sign([]byte(body), "unknown-new", "old-secret")
+	rotated := pagerdutytest.Sign([]byte(body), "unknown-new", "canary-old-secret")
 	assert.Equal(t, 200, w.hook(t, body, "h", strings.ReplaceAll(rotated, ",", ", ")), "one of two signatures, by the older secret")
 	assert.Equal(t, tocsin.Resolved, w.inc(id).State)
 	assert.Equal(t, 200, w.hook(t, body, "h", good))

@@ -18,13 +18,14 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/callback"
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 const (
-	routingKey = "0123456789abcdef0123456789abcdef"
+	routingKey = "canary0123456789abcdef0123456789"
 	target     = "pagerduty:platform/0"
-	secret     = "one-secret"
-	token      = "the-api-token"
+	secret     = "canary-one-secret"
+	token      = "canary-api-token"
 	hookURL    = "http://tocsin.example.com/webhook/pagerduty"
 )
 
@@ -72,7 +73,7 @@ func newWorld(t require.TestingT, dir string) *world {
 	rest := pagerduty.NewREST(pagerduty.RESTConfig{Token: token, Transport: w.pd.Transport()})
 	w.to = pagerduty.New(pagerduty.Config{RoutingKey: routingKey, Transport: w.pd.Transport(), Notes: rest})
 	w.handler, err = callback.New(callback.Config{
-		Secrets: []string{secret, "old-secret"}, Priorities: map[string]tocsin.Severity{"P1": tocsin.Critical, "P5": tocsin.Info},
+		Secrets: []string{secret, "canary-old-secret"}, Priorities: map[string]tocsin.Severity{"P1": tocsin.Critical, "P5": tocsin.Info},
 	}, callback.Deps{
 		Actions: w, Incidents: w.store, Live: w.store.Live, Who: who, Key: rest.IncidentKey,
 		Now: func() time.Time { return w.now }, Registerer: w.reg,
@@ -230,7 +231,9 @@ func (w *world) body(event, key, status string) string {
 // triggered is a world with an incident that PagerDuty knows of.
 func triggered(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, t.TempDir())
+	dir := t.TempDir()
+	leak.After(t, dir)
+	w := newWorld(t, dir)
 	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
 	w.open("k7f3q9")
 	w.settle("k7f3q9")

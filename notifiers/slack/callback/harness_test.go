@@ -19,10 +19,11 @@ import (
 	"github.com/tocsin-oncall/tocsin/notifiers/slack"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/callback"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 const (
-	secret = "8f742231b10e8888abcd99yyyzzz85a5"
+	secret = "canary31b10e8888abcd99yyyzzz85a5"
 	ana    = "U0ANA0001"
 	bo     = "U0BO00001"
 	guest  = "U0GUEST01"
@@ -294,11 +295,11 @@ func newWorld(t testing.TB, opts ...option) *world {
 	for id, name := range map[string]string{ana: "ana", bo: "bo", guest: "guest"} {
 		w.slack.AddUser(slacktest.User{ID: id, Name: name, RealName: name})
 	}
-	w.client = slack.New(slack.Config{Token: "xoxb-test", APIURL: slacktest.URL, HTTPClient: w.slack.Client(), Buttons: true})
+	w.client = slack.New(slack.Config{Token: "xoxb-canary", APIURL: slacktest.URL, HTTPClient: w.slack.Client(), Buttons: true})
 	names := map[string]string{ana: "ana", bo: "bo"}
 	cfg := callback.Config{
 		SigningSecret: secret, Team: func() string { return slacktest.TeamID }, Registerer: w.metrics,
-		Logger: slog.New(slog.NewTextHandler(w.logs, nil)),
+		Logger: slog.New(slog.NewTextHandler(leak.Log(t, w.logs), nil)),
 	}
 	deps := callback.Deps{
 		Actions: w.desk, Reader: w.desk, Slack: w.client, Silencer: w.desk, Shifts: w.desk.Shifts, Runbook: w.desk.book,

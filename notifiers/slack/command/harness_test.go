@@ -258,6 +258,10 @@ func person(name string) tocsin.Principal {
 		return in(map[string]tocsin.Role{"primary": tocsin.RoleResponder}, "primary")
 	case "dba":
 		return in(map[string]tocsin.Role{"storage": tocsin.RoleManager, "storage-chat": tocsin.RoleManager}, "storage")
+	case "sia", "sivi": // in a team that has silences
+		who := in(map[string]tocsin.Role{"primary": tocsin.RoleResponder}, "primary")
+		who.Silences = []tocsin.SilenceScope{{Matchers: []string{`team="web"`}, Role: map[string]tocsin.Role{"sia": tocsin.RoleResponder, "sivi": tocsin.RoleViewer}[name]}}
+		return who
 	case "new":
 		return tocsin.Principal{Name: name, Role: tocsin.RoleNone}
 	}

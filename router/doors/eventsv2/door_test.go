@@ -20,11 +20,12 @@ import (
 	"github.com/tocsin-oncall/tocsin/router"
 	"github.com/tocsin-oncall/tocsin/router/doors/eventsv2"
 	"github.com/tocsin-oncall/tocsin/storage/bolt"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 const (
-	keyA = "0123456789abcdef0123456789abcdef"
-	keyB = "fedcba9876543210fedcba9876543210"
+	keyA = "canary0123456789abcdef0123456789"
+	keyB = "canary9876543210fedcba9876543210"
 )
 
 // world is a door before a real router and a real store.
@@ -79,8 +80,10 @@ func (w *world) Act(ctx context.Context, id string, a tocsin.Action) error {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	dir := t.TempDir()
+	leak.After(t, dir)
 	var err error
-	w.store, err = bolt.Open(filepath.Join(t.TempDir(), "tocsin.db"), bolt.Options{Now: w.Now, MinFree: -1, Ballast: -1})
+	w.store, err = bolt.Open(filepath.Join(dir, "tocsin.db"), bolt.Options{Now: w.Now, MinFree: -1, Ballast: -1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
 	rules, err := router.NewRules(router.Spec{

@@ -11,7 +11,7 @@ import { startWorld } from '../../peers/lib/world.mjs';
 import { Nodes } from './nodes.mjs';
 
 const here = fileURLToPath(new URL('..', import.meta.url));
-const token = 'a-token-of-this-test-and-of-nothing-else';
+const token = 'canary-token-of-this-test-and-of-nothing-else';
 
 // How long something may take: the machine may be busy with much else.
 export const patience = 60_000;
@@ -64,7 +64,7 @@ class Stage {
 
   /** A page in a browser of a person's; problems are what its console complains of. */
   async person(name, options = {}) {
-    const context = await this.browser.newContext({ baseURL: this.url, extraHTTPHeaders: name ? { 'X-Forwarded-User': name } : {}, ...options });
+    const context = await this.browser.newContext({ baseURL: this.url, extraHTTPHeaders: name ? { 'X-Forwarded-User': name } : {}, timezoneId: 'UTC', ...options });
     context.setDefaultTimeout(patience);
     const page = await context.newPage();
     page.problems = [];

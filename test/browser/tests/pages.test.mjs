@@ -51,6 +51,7 @@ describe('the pages', () => {
         found.push(...(await violations(page)).map((v) => `${at}: ${v}`));
         const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (over > 0) found.push(`${at}: scrolls ${over} px sideways`);
+        if ((await page.content()).includes('canary')) found.push(`${at}: there is a secret`); // it is in all of the world's
       }
     }
     t.diagnostic(`looked at ${Object.keys(list).join(', ')}`);

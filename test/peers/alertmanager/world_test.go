@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/alertmanager/api/v2/client"
 	"github.com/prometheus/alertmanager/api/v2/client/alert"
 	"github.com/prometheus/alertmanager/api/v2/models"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -58,7 +59,7 @@ server:
   api_tokens: ["ana:responder:` + tokenOfAna + `", "karma:responder:` + tokenOfKarma + `", "eve:viewer:` + tokenOfEve + `"]
   intake_tokens: ["` + tokenOfIntake + `"]
 storage: {path: data, min_free: 0, ballast: 0}
-slack: {bot_token: xoxb-1, signing_secret: canarysigningsecret, api_url: "http://127.0.0.1:1/api/"}
+slack: {bot_token: xoxb-canary, signing_secret: canarysigningsecret, api_url: "http://127.0.0.1:1/api/"}
 users: [{name: ana, slack: U0ANA, contacts: [{by: slack}]}]
 receivers:
   - {name: chat, slack_configs: [{channel: "#chat"}]}
@@ -131,6 +132,10 @@ func start(t *testing.T, program, config string, args ...string) (url string) {
 			_ = cmd.Process.Kill()
 		}
 		_ = logs.Close()
+		if args[0] == "serve" {
+			said, err := exec.Command("../../../bin/leak-search", dir).CombinedOutput()
+			assert.NoError(t, err, "what it leaves: %s", said)
+		}
 		if t.Failed() {
 			said, _ := os.ReadFile(logs.Name())
 			t.Logf("%s\n%s", filepath.Base(program), said)

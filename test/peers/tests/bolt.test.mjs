@@ -204,7 +204,7 @@ describe('Tocsin takes what an independent implementation signs', () => {
     const body = form(await click('tocsin_acknowledge'));
     const { 'X-Slack-Signature': signature, ...stamp } = sign(world.signingSecret, body);
     for (const [what, headers, sent = body] of [
-      ['another secret', sign('8f742231b10e8888abcd99yyyzzz85a6', body)],
+      ['another secret', sign('canary31b10e8888abcd99yyyzzz85a6', body)],
       ['stale', sign(world.signingSecret, body, now() - 310)],
       ['of a time to come', sign(world.signingSecret, body, now() + 310)],
       ['unsigned', {}],

@@ -1,7 +1,7 @@
 // oidc-provider, a certified OpenID Connect provider, and the real binary that
 // logs people in with it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { Provider } from 'oidc-provider';
 
 const tocsin = process.env.TOCSIN ?? fileURLToPath(new URL('../../../bin/tocsin', import.meta.url));
+const search = fileURLToPath(new URL('../../../bin/leak-search', import.meta.url));
 const patience = 60_000;
 
 async function freePort() {
@@ -119,6 +120,8 @@ receivers: [{name: hook, webhook_configs: [{url: "http://127.0.0.1:9/"}]}]
     stop: async () => {
       child.kill('SIGTERM');
       assert.equal(await ended, 0, log);
+      await writeFile(join(folder, 'log'), log);
+      execFileSync(search, [folder]); // fails where it finds a secret
       await rm(folder, { recursive: true });
     },
   };
@@ -127,7 +130,7 @@ receivers: [{name: hook, webhook_configs: [{url: "http://127.0.0.1:9/"}]}]
 const me = async (browser, url) => JSON.parse((await browser.go(`${url}/api/v1/me`)).text);
 
 for (const [how, secret, client, more] of [
-  ['a secret client, RS256', 'a-secret-of-the-client', {}, ''],
+  ['a secret client, RS256', 'canary-secret-of-the-client', {}, ''],
   ['a public client, ES256', '', { token_endpoint_auth_method: 'none', id_token_signed_response_alg: 'ES256' }, ', name_claim: preferred_username'],
 ]) {
   describe(`oidc-provider: ${how}`, async () => {

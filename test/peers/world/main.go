@@ -25,21 +25,22 @@ import (
 
 	"github.com/tocsin-oncall/tocsin/notifiers/pagerduty/pagerdutytest"
 	"github.com/tocsin-oncall/tocsin/notifiers/slack/slacktest"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
-// The secrets of this world.
+// The secrets of this world, with the mark by which package leak knows them.
 const (
-	botToken      = "xoxb-tocsin"
-	peerToken     = "xoxb-peer"
-	narrowToken   = "xoxb-narrow"
-	revokedToken  = "xoxb-revoked"
-	signingSecret = "8f742231b10e8888abcd99yyyzzz85a5"
-	routingKey    = "0123456789abcdef0123456789abcdef"
-	apiToken      = "pd-token"
-	appToken      = "xapp-peer"
+	botToken      = "xoxb-canary-tocsin"
+	peerToken     = "xoxb-canary-peer"
+	narrowToken   = "xoxb-canary-narrow"
+	revokedToken  = "xoxb-canary-revoked"
+	signingSecret = "canary31b10e8888abcd99yyyzzz85a5"
+	routingKey    = "canary0123456789abcdef0123456789"
+	apiToken      = "canary-pd-token"
+	appToken      = "xapp-canary-peer"
 	// tocsinAppToken is Tocsin's own, and serviceKey that of a service it pages.
-	tocsinAppToken = "xapp-tocsin"
-	serviceKey     = "fedcba9876543210fedcba9876543210"
+	tocsinAppToken = "xapp-canary-tocsin"
+	serviceKey     = "canary9876543210fedcba9876543210"
 	// patience is the emulator's, instead of Slack's 3 seconds.
 	patience = time.Minute
 )
@@ -134,6 +135,7 @@ func run(ctx context.Context, s settings, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(s.dir)) }()
+	defer func() { err = errors.Join(err, leak.Files(s.dir)) }() // all that Tocsin leaves: its log too
 	w := &world{
 		slack: slacktest.New(slacktest.WithAutoCreate(), slacktest.WithPatience(patience), slacktest.WithToken(botToken), slacktest.WithToken(peerToken),
 			slacktest.WithToken(appToken, "connections:write"), slacktest.WithToken(tocsinAppToken, "connections:write"), slacktest.WithToken(narrowToken, "chat:write", "channels:read"), slacktest.WithToken(revokedToken)),
