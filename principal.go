@@ -21,6 +21,9 @@ type Principal struct {
 	// Receivers and Schedules say, by name, what more they may do where it concerns
 	// what one of their teams is told of, or stands on.
 	Receivers, Schedules map[string]Role
+	// Silences say which silences are for them, besides those that Role lets them
+	// have: the ones that have all matchers of one of these.
+	Silences []SilenceScope
 	// Via is where they ask from: "page", "API", "terminal", "Slack", "PagerDuty".
 	Via string
 	// Address is where the request came from, as far as it is known: "10.0.3.7".
@@ -45,7 +48,7 @@ func (p *Principal) May(right Right) bool { return p.Role.May(right) }
 // concerns, or where a team of theirs has something. Who has nothing but what calls
 // them may look for that.
 func (p *Principal) MaySomewhere(right Right) bool {
-	return p.May(right) || mayAny(p.Receivers, right) || mayAny(p.Schedules, right) || right == RightView && p.Role == RoleNone
+	return p.May(right) || mayAny(p.Receivers, right) || mayAny(p.Schedules, right) || p.MaySilenceSome(right) || right == RightView && p.Role == RoleNone
 }
 
 // MayIn reports whether the principal has the right where it concerns the

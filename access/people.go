@@ -32,6 +32,9 @@ type Team struct {
 	Users []string
 	// Receivers and Schedules are the names of what is the team's.
 	Receivers, Schedules []string
+	// SilenceMatchers are what all silences of the team have, in the form of
+	// tocsin.SilenceScope; none: no silence is the team's.
+	SilenceMatchers []string
 }
 
 // Group is what people of a group may do.
@@ -159,6 +162,9 @@ func (r *Rules) principal(name string, g *grants) tocsin.Principal {
 		}
 		for _, name := range t.Schedules {
 			who.Schedules[name] = role
+		}
+		if len(t.SilenceMatchers) > 0 {
+			who.Silences = append(who.Silences, tocsin.SilenceScope{Matchers: t.SilenceMatchers, Role: role})
 		}
 	}
 	return who

@@ -74,7 +74,7 @@ func teams() access.Rules {
 			{Name: "dee", Role: tocsin.RoleNone},
 		},
 		Teams: []access.Team{
-			{Name: "web", Role: tocsin.RoleResponder, Users: []string{"ana", "cy"}, Receivers: []string{"web-pager", "web-chat"}, Schedules: []string{"web"}},
+			{Name: "web", Role: tocsin.RoleResponder, Users: []string{"ana", "cy"}, SilenceMatchers: []string{`team="web"`}, Receivers: []string{"web-pager", "web-chat"}, Schedules: []string{"web"}},
 			{Name: "db", Role: tocsin.RoleManager, Users: []string{"ana", "bo"}, Receivers: []string{"db"}, Schedules: []string{"db", "db-2"}},
 			{Name: "bare", Role: tocsin.RoleViewer, Users: []string{"cy"}},
 		},
@@ -91,6 +91,9 @@ func TestTeams(t *testing.T) {
 	t.Parallel()
 	const none, view, respond, manage = tocsin.RoleNone, tocsin.RoleViewer, tocsin.RoleResponder, tocsin.RoleManager
 	rules := teams()
+	web := func(role tocsin.Role) []tocsin.SilenceScope {
+		return []tocsin.SilenceScope{{Matchers: []string{`team="web"`}, Role: role}}
+	}
 	for title, c := range map[string]struct {
 		name   string
 		groups []string
@@ -99,23 +102,28 @@ func TestTeams(t *testing.T) {
 		"in both": {name: "a.garcia", want: tocsin.Principal{
 			Name: "ana", Role: none, Teams: roles{"web": respond, "db": manage},
 			Receivers: roles{"web-pager": respond, "web-chat": respond, "db": manage}, Schedules: roles{"web": respond, "db": manage, "db-2": manage},
+			Silences: web(respond),
 		}},
 		"in one": {name: "bo", want: tocsin.Principal{
 			Name: "bo", Role: none, Teams: roles{"db": manage}, Receivers: roles{"db": manage}, Schedules: roles{"db": manage, "db-2": manage},
 		}},
 		"beside a role everywhere": {name: "cy", want: tocsin.Principal{
 			Name: "cy", Role: view, Teams: roles{"web": respond, "bare": view}, Receivers: roles{"web-pager": respond, "web-chat": respond}, Schedules: roles{"web": respond},
+			Silences: web(respond),
 		}},
 		"in none, and no stranger": {name: "dee", want: tocsin.Principal{Name: "dee", Role: none}},
 		"by a group, beside a team": {name: "bo", groups: []string{"web-leads"}, want: tocsin.Principal{
 			Name: "bo", Role: none, Teams: roles{"web": manage, "db": manage},
 			Receivers: roles{"web-pager": manage, "web-chat": manage, "db": manage}, Schedules: roles{"web": manage, "db": manage, "db-2": manage},
+			Silences: web(manage),
 		}},
 		"a group gives more in a team": {name: "cy", groups: []string{"web-leads"}, want: tocsin.Principal{
 			Name: "cy", Role: view, Teams: roles{"web": manage, "bare": view}, Receivers: roles{"web-pager": manage, "web-chat": manage}, Schedules: roles{"web": manage},
+			Silences: web(manage),
 		}},
 		"a stranger in a group of a team": {name: "eve", groups: []string{"web-leads"}, want: tocsin.Principal{
 			Name: "eve", Role: none, Teams: roles{"web": manage}, Receivers: roles{"web-pager": manage, "web-chat": manage}, Schedules: roles{"web": manage},
+			Silences: web(manage),
 		}},
 		"a group of a team that is gone": {name: "eve", groups: []string{"gone"}, want: tocsin.Principal{
 			Name: "eve", Role: none, Teams: roles{"gone": manage}, Receivers: roles{}, Schedules: roles{},
@@ -126,6 +134,8 @@ func TestTeams(t *testing.T) {
 		require.NoError(t, err, title)
 		assert.Equal(t, c.want, who, title)
 	}
+	assert.Equal(t, web(respond), rules.Bearer(tocsin.Token{Name: "bot", Role: respond, Team: "web"}).Silences, "a token has them, too")
+	assert.Empty(t, rules.Bearer(tocsin.Token{Name: "bot", Role: respond, Team: "db"}).Silences)
 	stranger, known := rules.Named("eve")
 	assert.False(t, known)
 	assert.Equal(t, tocsin.Principal{Name: "eve", Role: none}, stranger, "whom nobody vouches for")

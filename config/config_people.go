@@ -66,6 +66,12 @@ type Team struct {
 	// What they may do with incidents that a receiver of the team is told of, and
 	// on schedules of the team, besides what they may do anyway.
 	Role string `yaml:"role" default:"responder" example:"manager" jsonschema:"enum=viewer,enum=responder,enum=manager"`
+	// What makes a silence the team's: matchers in Alertmanager's syntax, all of which
+	// it must have as they are written here, beside whatever else. People with the
+	// role responder in the team make, change and end such silences, and viewers see
+	// them; they hide nothing but what these matchers match. Absent: silences take a
+	// role for everything.
+	SilenceMatchers []string `yaml:"silence_matchers" example:"['team=\"web\"']"`
 	// Pos is where the team stands: "tocsin.yml:12".
 	Pos string `yaml:"-" json:"-"`
 }

@@ -67,7 +67,7 @@ func TestFullOnCall(t *testing.T) {
 	assert.Equal(t, "testdata/good/shifts.ics", s.Layers[5].CalendarFile)
 	assert.Equal(t, "testdata/good/holidays.ics", s.Holidays.CalendarFile)
 	assert.Equal(t, []config.Date{{Year: 2026, Month: 12, Day: 25}, {Year: 2027, Month: 1, Day: 1}}, s.Holidays.Dates)
-	assert.Equal(t, "full.yml:204", s.Pos)
+	assert.Equal(t, "full.yml:205", s.Pos)
 
 	p := cfg.EscalationPolicies[0]
 	assert.Equal(t, []tocsin.Severity{tocsin.Critical}, p.Steps[2].When.Severities)

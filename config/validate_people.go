@@ -46,6 +46,8 @@ func (c *checker) people() {
 		c.userNames(t.Users)
 		c.twice(t.Users, "users")
 		c.teamRole(at(&t.Role), t.Role)
+		c.matchers(&t.SilenceMatchers, t.SilenceMatchers)
+		c.usedTeams[t.Name] = c.usedTeams[t.Name] || len(t.SilenceMatchers) > 0
 	}
 }
 

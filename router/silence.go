@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
@@ -30,9 +31,16 @@ func (s silencer) silencedBy(a *tocsin.Alert) *tocsin.Suppression {
 }
 
 // matcherCache remembers compiled matchers by their text. The zero value is
-// ready; it is safe for concurrent use. It holds what the silences that were
-// ever asked for need, which is bounded by the silences kept.
-type matcherCache struct{ compiled sync.Map }
+// ready; it is safe for concurrent use. It holds what the active silences need, and
+// for a while what those need that were.
+type matcherCache struct {
+	compiled sync.Map
+	held     atomic.Int64
+}
+
+// spareMatchers is how many silences' matchers are held beside twice those of the
+// active ones, before all are forgotten.
+const spareMatchers = 128
 
 func (c *matcherCache) matchers(texts []string) labels.Matchers {
 	key := strings.Join(texts, "\x00")
@@ -43,14 +51,25 @@ func (c *matcherCache) matchers(texts []string) labels.Matchers {
 	if err != nil {
 		ms = nil // refused when the silence was made; one that slipped in matches nothing
 	}
-	c.compiled.Store(key, ms)
+	if _, known := c.compiled.Swap(key, ms); !known {
+		c.held.Add(1)
+	}
 	return ms
+}
+
+// tidy forgets everything where most of it is of silences that are over.
+func (c *matcherCache) tidy(active int) {
+	if c.held.Load() > int64(2*active+spareMatchers) {
+		c.compiled.Clear()
+		c.held.Store(0)
+	}
 }
 
 // active returns the silences that hold at now. One without matchers holds
 // nothing back.
 func (c *matcherCache) active(all []tocsin.Silence, now time.Time) silencer {
 	var out silencer
+	defer func() { c.tidy(len(out)) }()
 	for i := range all {
 		s := &all[i]
 		if !s.Active(now) {
@@ -71,6 +90,9 @@ func (c *matcherCache) active(all []tocsin.Silence, now time.Time) silencer {
 
 // checkSilence refuses a silence that can never be right.
 func checkSilence(s tocsin.Silence, now time.Time) error {
+	if err := tocsin.CheckMatchers("matchers", s.Matchers...); err != nil {
+		return err
+	}
 	ms, err := ParseMatchers(s.Matchers)
 	if err != nil {
 		return err

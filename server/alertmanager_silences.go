@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -85,6 +86,9 @@ func (m *amMatcher) text() (string, error) {
 	case !equal:
 		kind = labels.MatchNotEqual
 	}
+	if err := tocsin.CheckMatchers("matchers", strconv.Quote(m.Value)); err != nil {
+		return "", err
+	}
 	out, err := labels.NewMatcher(kind, m.Name, m.Value)
 	if err != nil {
 		return "", invalid("matchers", "%s: %v", clip(m.Name), err)
@@ -93,7 +97,7 @@ func (m *amMatcher) text() (string, error) {
 }
 
 // amSilences lists silences, the active ones first.
-func (s *Server) amSilences(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) amSilences(c echo.Context, who *tocsin.Principal) error {
 	filter, err := amMatchers(c, "filter")
 	if err != nil {
 		return err
@@ -105,7 +109,7 @@ func (s *Server) amSilences(c echo.Context, _ *tocsin.Principal) error {
 			return err
 		}
 	}
-	list, err := s.deps.Silencer.Silences(c.Request().Context())
+	list, err := s.silencesFor(c.Request().Context(), who)
 	if err != nil {
 		return err
 	}

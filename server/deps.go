@@ -174,9 +174,9 @@ type Deps struct {
 	// without Links: 404.
 	Picture func(ctx context.Context, incident string) ([]byte, error)
 	Links   *Links
-	// Hides counts what a silence of matchers in Alertmanager's syntax would hide. It
-	// answers in time, with what it has. Nil: it is not known.
-	Hides func(ctx context.Context, matchers []string) (tocsin.Hidden, error)
+	// Hides counts what a silence of matchers in Alertmanager's syntax would hide of
+	// what somebody may view. It answers in time, with what it has. Nil: it is not known.
+	Hides func(ctx context.Context, who *tocsin.Principal, matchers []string) (tocsin.Hidden, error)
 	// Remedies knows the remedies; Remediator runs them. Nil: 404.
 	Remedies   Remedies
 	Remediator Remediator

@@ -34,9 +34,6 @@ const (
 	doneLengthens = "silence-extended"
 )
 
-// localTime is how a browser writes what is typed into a field for a time.
-const localTime = "2006-01-02T15:04"
-
 // silencesView is what the page shows.
 type silencesView struct {
 	page
@@ -46,6 +43,21 @@ type silencesView struct {
 	// Least is true where not all that is held back could be counted.
 	Least bool
 	Form  silenceForm
+	// Begun is true where the form begins with a silence that there was.
+	Begun bool
+	silenceRights
+}
+
+// silenceRights are what who looks may do with silences.
+type silenceRights struct {
+	// MayMake is true where they may make some.
+	MayMake bool
+	// Bounded is true where what is counted is what they may view, and not all.
+	Bounded bool
+}
+
+func silenceRightsOf(who *tocsin.Principal) silenceRights {
+	return silenceRights{MayMake: who.MaySilenceSome(tocsin.RightRespond), Bounded: !who.May(tocsin.RightView)}
 }
 
 // silenceRow is a silence in the list.
@@ -53,6 +65,8 @@ type silenceRow struct {
 	silenceView
 	// Held is how many alerts it holds back now.
 	Held int
+	// May is true where who looks may change it.
+	May bool
 }
 
 // Shown are its first matchers, Hidden how many there are beside them.
@@ -63,12 +77,12 @@ func (r *silenceRow) Hidden() int { return max(0, len(r.Matchers)-silenceMatcher
 
 // silenceCard is what the template of one silence needs.
 type silenceCard struct {
-	Row        *silenceRow
-	Can, Least bool
+	Row            *silenceRow
+	Least, Bounded bool
 }
 
 // Card is a silence with what may be done to it.
-func (v *silencesView) Card(r silenceRow) silenceCard { return silenceCard{&r, v.Can, v.Least} }
+func (v *silencesView) Card(r silenceRow) silenceCard { return silenceCard{&r, v.Least, v.Bounded} }
 
 // Again leads to a form that begins with what the silence is.
 func (r *silenceRow) Again() string {
@@ -99,14 +113,17 @@ func asTyped(text string) string {
 }
 
 // silencesPage lists the silences, and takes what a new one is to hide.
-func (s *Server) silencesPage(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) silencesPage(c echo.Context, who *tocsin.Principal) error {
 	ctx := c.Request().Context()
-	v := silencesView{page: s.follow(s.top(c, "Silences", 0), "*"), Form: typedSilence(c.QueryParams())}
-	list, err := s.deps.Silencer.Silences(ctx)
+	v := silencesView{page: s.follow(s.top(c, "Silences", 0), "*"), Form: typedSilence(c.QueryParams()), silenceRights: silenceRightsOf(who)}
+	if v.Begun = v.Form.Matchers != ""; !v.Begun {
+		v.Form.Matchers = strings.Join(who.SilenceBegins(), "\n")
+	}
+	list, err := s.silencesFor(ctx, who)
 	if err != nil {
 		return err
 	}
-	h := s.held(ctx)
+	h := s.held(ctx, who)
 	v.Least = h.least
 	v.fill(list, h)
 	return s.page(c, http.StatusOK, "silences", &v)
@@ -118,7 +135,7 @@ func (v *silencesView) fill(list []tocsin.Silence, h holds) {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b tocsin.Silence) int { return a.EndsAt.Compare(b.EndsAt) })
 	for _, one := range list {
-		row := silenceRow{silenceView: viewSilence(one, v.Now), Held: h.by[one.ID]}
+		row := silenceRow{silenceView: viewSilence(one, v.Now), Held: h.by[one.ID], May: v.Who.MaySilence(tocsin.RightRespond, written(one.Matchers))}
 		switch row.State {
 		case "active":
 			v.Active = append(v.Active, row)
@@ -144,6 +161,9 @@ func (f *silenceForm) silence(now time.Time) (out tocsin.Silence, err error) {
 		if strings.ContainsFunc(text, odd) {
 			return out, invalid(field, "it has characters that are not seen on a page, and what you confirm is what you see; the API takes them")
 		}
+	}
+	if err := tocsin.CheckMatchers("matchers", f.Matchers); err != nil {
+		return out, err
 	}
 	for line := range strings.Lines(f.Matchers) {
 		ms, err := parseQuestion(strings.TrimSpace(line))
@@ -172,23 +192,6 @@ func (f *silenceForm) silence(now time.Time) (out tocsin.Silence, err error) {
 	return out, nil
 }
 
-// fieldTime reads a field for a time, on the wall clock of a zone; with an offset,
-// as the API takes it, too. A wall clock that shows the hour twice means the first
-// time.
-func fieldTime(field, text string, zone *time.Location) (time.Time, error) {
-	t, err := time.ParseInLocation(localTime, text, zone)
-	if err != nil {
-		t, err = time.ParseInLocation(localTime+":05", text, zone)
-	}
-	if err != nil {
-		t, err = time.Parse(time.RFC3339, text)
-	}
-	if err != nil {
-		return t, invalid(field, "%q; want a time like 2026-11-22T09:00", clip(text))
-	}
-	return t.UTC(), checkYear(field, t)
-}
-
 // silencePreview says what a silence would hide, before anybody makes it.
 type silencePreview struct {
 	page
@@ -199,6 +202,7 @@ type silencePreview struct {
 	Hidden  *tocsin.Hidden
 	Unknown string
 	Firing  int
+	silenceRights
 }
 
 // What is much for one silence to hide: so many alerts, or half of what fires where
@@ -222,11 +226,14 @@ func (s *Server) previewSilence(c echo.Context, _ *tocsin.Principal) error {
 
 // showPreview shows what a silence would hide, or what is wrong with it.
 func (s *Server) showPreview(c echo.Context, status int, f silenceForm, wrong error) error {
-	v := silencePreview{page: s.top(c, "Silence: preview", 0), Form: f}
+	v := silencePreview{page: s.top(c, "Silence: preview", 0), Form: f, silenceRights: silenceRightsOf(whoOf(c))}
 	var err error
 	if v.Silence, err = v.Form.silence(v.Now); err == nil {
 		v.Silence.CreatedBy = pageActor(v.Who)
 		err = checkSilence(v.Silence, v.Now)
+	}
+	if err == nil && v.MayMake {
+		err = mayMakeSilence(v.Who, v.Silence.Matchers)
 	}
 	if err = cmp.Or(wrong, err); err != nil {
 		r := refusalOf(err)
@@ -249,14 +256,14 @@ func (s *Server) count(ctx context.Context, v *silencePreview) error {
 		return nil
 	}
 	return s.plan(ctx, func(ctx context.Context) error {
-		h, err := s.deps.Hides(ctx, v.Silence.Matchers)
+		h, err := s.deps.Hides(ctx, v.Who, v.Silence.Matchers)
 		if err != nil {
 			v.Unknown = "It could not be counted now."
 			s.deps.Logger.Warn("what a silence would hide could not be counted for its preview", "error", err)
 			return nil
 		}
 		v.Hidden = &h
-		if s.deps.Stats != nil {
+		if s.deps.Stats != nil && !v.Bounded {
 			v.Firing = s.deps.Stats().Firing
 		}
 		return nil

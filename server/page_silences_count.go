@@ -21,21 +21,21 @@ type holds struct {
 	least bool
 }
 
-// held counts what the silences hold back now: what was decided of each alert, and
+// held counts what the silences hold back now of what somebody may view: what was decided of each alert, and
 // not what would match. An alert that two silences hold counts for the one that was
 // named when it was held.
-func (s *Server) held(ctx context.Context) holds {
+func (s *Server) held(ctx context.Context, who *tocsin.Principal) holds {
 	ctx, cancel := context.WithTimeout(ctx, holdTime)
 	defer cancel()
-	h := holds{by: map[string]int{}}
-	list, err := s.deps.Reader.List(ctx, tocsin.Filter{States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Limit: holdIncidents})
+	h, reader := holds{by: map[string]int{}}, who.Reader(s.deps.Reader)
+	list, err := reader.List(ctx, tocsin.Filter{States: []tocsin.State{tocsin.Triggered, tocsin.Acknowledged}, Limit: holdIncidents})
 	h.least = err != nil || len(list) == holdIncidents
 	for _, inc := range list {
 		if inc.Suppressed == 0 {
 			continue
 		}
 		most := min(int(inc.Firing), holdAlerts) // those that fire come first
-		alerts, err := s.deps.Reader.AlertsOf(ctx, inc.ID, most)
+		alerts, err := reader.AlertsOf(ctx, inc.ID, most)
 		h.least = h.least || err != nil || int(inc.Firing) > most
 		for i := range alerts {
 			if p := alerts[i].State.Suppression; p != nil && alerts[i].State.Firing && p.Reason == tocsin.Silenced {

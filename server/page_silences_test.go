@@ -58,7 +58,7 @@ func withSilences(t testing.TB, hides func([]string) (tocsin.Hidden, error), cha
 	w := newWorld(t, server.Config{}, append(change, func(d *server.Deps) {
 		d.Silencer = k
 		if hides != nil {
-			d.Hides = func(_ context.Context, ms []string) (tocsin.Hidden, error) { return hides(ms) }
+			d.Hides = func(_ context.Context, _ *tocsin.Principal, ms []string) (tocsin.Hidden, error) { return hides(ms) }
 		}
 	})...)
 	return w, k

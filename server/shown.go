@@ -23,8 +23,8 @@ func shownTo(who *tocsin.Principal, events []tocsin.Event) []tocsin.Event {
 
 // heardBy returns the events of a stream that who may hear: of incidents that they
 // may not view, none, and of what is no incident's only what is for those who may
-// view everything; who logs in, and the tokens that are made, is told to those
-// who may read the audit log.
+// view everything, and what becomes of silences that they may view; who logs in, and
+// the tokens that are made, is told to those who may read the audit log.
 func heardBy(ctx context.Context, r tocsin.Reader, who *tocsin.Principal, events []tocsin.Event) []tocsin.Event {
 	if who.May(tocsin.RightManage) {
 		return events
@@ -37,7 +37,7 @@ func heardBy(ctx context.Context, r tocsin.Reader, who *tocsin.Principal, events
 			_, err := bounded.Get(ctx, e.Incident)
 			sees[e.Incident] = err == nil
 		}
-		if e.Kind != tocsin.EventAccess && (sees[e.Incident] || who.May(tocsin.RightView)) {
+		if e.Kind != tocsin.EventAccess && (sees[e.Incident] || who.May(tocsin.RightView) || isTheirSilence(who, e)) {
 			out = append(out, *e)
 		}
 	}

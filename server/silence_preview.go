@@ -39,15 +39,15 @@ func idsOf(list []*tocsin.Incident) []string {
 	return ids
 }
 
-// hiddenBy says what a silence would hide, and makes none.
-func (s *Server) hiddenBy(c echo.Context, _ *tocsin.Principal) error {
+// hiddenBy says what a silence would hide of what who asks may view, and makes none.
+func (s *Server) hiddenBy(c echo.Context, who *tocsin.Principal) error {
 	matchers := c.QueryParams()["matcher"]
 	if err := checkMatchers(matchers); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 	defer cancel()
-	h, err := s.deps.Hides(ctx, matchers)
+	h, err := s.deps.Hides(ctx, who, matchers)
 	if err != nil {
 		return err
 	}

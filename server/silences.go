@@ -34,8 +34,8 @@ func viewSilence(s tocsin.Silence, now time.Time) silenceView {
 	return v
 }
 
-func (s *Server) listSilences(c echo.Context, _ *tocsin.Principal) error {
-	list, err := s.deps.Silencer.Silences(c.Request().Context())
+func (s *Server) listSilences(c echo.Context, who *tocsin.Principal) error {
+	list, err := s.silencesFor(c.Request().Context(), who)
 	if err != nil {
 		return err
 	}
@@ -72,6 +72,14 @@ func (s *Server) keepSilence(c echo.Context, who *tocsin.Principal, in tocsin.Si
 		in.StartsAt = now
 	}
 	if err := checkSilence(in, now); err != nil {
+		return in, err
+	}
+	if in.ID != "" {
+		if err := s.mayOnSilence(c, who, in.ID); err != nil {
+			return in, err
+		}
+	}
+	if err := mayMakeSilence(who, in.Matchers); err != nil {
 		return in, err
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
@@ -111,6 +119,9 @@ func checkMatchers(list []string) error {
 	if len(list) == 0 || len(list) > maxMatchers {
 		return invalid("matchers", `want 1 to %d, like severity="critical"`, maxMatchers)
 	}
+	if err := tocsin.CheckMatchers("matchers", list...); err != nil {
+		return err
+	}
 	specific := false
 	for i, text := range list {
 		m, err := parse.Matcher(text)
@@ -138,13 +149,14 @@ func (s *Server) getSilence(c echo.Context, _ *tocsin.Principal) error {
 	return s.tagged(c, tag, viewSilence(found, s.deps.Now()))
 }
 
+// silence is one that who asks may view.
 func (s *Server) silence(c echo.Context, id string) (tocsin.Silence, error) {
 	list, err := s.deps.Silencer.Silences(c.Request().Context())
 	if err != nil {
 		return tocsin.Silence{}, err
 	}
 	i := slices.IndexFunc(list, func(s tocsin.Silence) bool { return s.ID == id })
-	if i < 0 {
+	if i < 0 || !seesSilence(whoOf(c), &list[i]) {
 		return tocsin.Silence{}, notFound(fmt.Sprintf("silence %q", clip(id)))
 	}
 	return list[i], nil

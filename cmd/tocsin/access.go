@@ -83,7 +83,7 @@ func wireRules(cfg *config.Config) *access.Rules {
 		r.People = append(r.People, access.Person{Name: u.Name, Login: u.Login, Email: u.Email, Role: tocsin.Role(u.Role)})
 	}
 	for _, t := range cfg.Teams {
-		team := access.Team{Name: t.Name, Role: tocsin.Role(t.Role), Users: t.Users}
+		team := access.Team{Name: t.Name, Role: tocsin.Role(t.Role), Users: t.Users, SilenceMatchers: silenceMatchers(t.SilenceMatchers)}
 		for i := range cfg.Receivers {
 			if cfg.Receivers[i].Team == t.Name {
 				team.Receivers = append(team.Receivers, cfg.Receivers[i].Name)
@@ -97,6 +97,20 @@ func wireRules(cfg *config.Config) *access.Rules {
 		r.Teams = append(r.Teams, team)
 	}
 	return r
+}
+
+// silenceMatchers are what makes a silence a team's, in the form in which silences
+// are compared.
+func silenceMatchers(list []string) []string {
+	ms, err := config.ParseMatchers(list)
+	if err != nil { // the configuration has been checked; what is not known is nobody's
+		return nil
+	}
+	out := make([]string, len(ms))
+	for i, m := range ms {
+		out[i] = m.String()
+	}
+	return out
 }
 
 func wireOIDC(cfg *config.Config) (oidc.Config, error) {

@@ -33,9 +33,9 @@ const (
 var lists = []int{1000, 10_000, 100_000}
 
 // impact says what a silence of the matchers would hide now, and what it would have
-// hidden. What could not be counted in time is said to be at least so much.
-func (h *Handler) impact(ctx context.Context, matchers []string) []string {
-	hidden, err := Hides(ctx, h.d.Reader, matchers, h.cfg.Now())
+// hidden, of what who asks may view. What could not be counted in time is said to be at least so much.
+func (h *Handler) impact(ctx context.Context, who *tocsin.Principal, matchers []string) []string {
+	hidden, err := Hides(ctx, who.Reader(h.d.Reader), matchers, h.cfg.Now())
 	if err != nil {
 		return []string{"What it would hide could not be counted: " + slack.Escape(err.Error(), 200) + "."}
 	}

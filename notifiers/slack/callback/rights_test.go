@@ -98,6 +98,68 @@ func TestOnesOwnTeamsIncident(t *testing.T) {
 	assert.Empty(t, w.desk.actions())
 }
 
+// A team's silences are made by a click, too, where the incident is what they hide.
+func TestSilencesOfATeam(t *testing.T) {
+	t.Parallel()
+	role := tocsin.RoleResponder
+	var scopes [][]string
+	w := newWorld(t, boOf("platform", tocsin.RoleResponder), func(_ *callback.Config, d *callback.Deps, _ *slacktest.Callbacks) {
+		person := d.Person
+		d.Person = func(name string) tocsin.Principal {
+			who := person(name)
+			for _, matchers := range scopes {
+				who.Silences = append(who.Silences, tocsin.SilenceScope{Matchers: matchers, Role: role})
+			}
+			return who
+		}
+	})
+	w.open("k7f3q9")
+	w.open("m2m2m2", func(i *tocsin.Incident) { i.Receivers = []string{"database"} })
+	choices := []string{"1h", "4h", "24h", "168h"} // the same one twice is one click
+	click := func(id string) {
+		w.click(id, bo, slack.ActionSilence, choices[0])
+		choices = choices[1:]
+	}
+	for n, c := range []struct {
+		scopes [][]string
+		want   []string
+	}{
+		{[][]string{{`region="eu"`}}, []string{`job="no\"de"`, `region="eu"`}},
+		{[][]string{{`team="web"`}, {`alertname=~"Node.*"`, `job="no\"de"`}}, []string{`alertname=~"Node.*"`, `job="no\"de"`, `region="eu"`}},
+	} {
+		scopes = c.scopes
+		click("k7f3q9")
+		v := w.window(bo)
+		assert.Contains(t, string(v.Blocks), "*2* firing alerts of 1 incident.", "of what is theirs")
+		_, err := w.slack.Submit(bo, map[string]string{"text": "moving racks"})
+		require.NoError(t, err)
+		require.Len(t, w.desk.silences, n+1)
+		assert.Equal(t, c.want, w.desk.silences[n].Matchers)
+	}
+	click("k7f3q9")
+	w.window(bo)
+	refused := func(id, want string) {
+		t.Helper()
+		before := len(w.slack.Ephemerals(bo))
+		if id != "" {
+			click(id)
+		} else {
+			_, err := w.slack.Submit(bo, map[string]string{"text": "moving racks"})
+			require.NoError(t, err)
+		}
+		require.Eventually(t, func() bool { return len(w.slack.Ephemerals(bo)) > before }, 5*time.Second, 2*time.Millisecond)
+		assert.Contains(t, w.told(bo), want)
+		assert.Len(t, w.desk.silences, 2)
+	}
+	scopes = [][]string{{`team="web"`}, {`team="api"`, `x="y"`}}
+	refused("", "x=\\\"y\\\"`, and this incident's alerts do not match that")
+	refused("k7f3q9", "Snooze the incident instead")
+	role = tocsin.RoleViewer
+	w.open("n4n4n4")
+	choices = []string{"1h"}
+	refused("n4n4n4", "a silence can hide other teams' alerts")
+}
+
 // Whoever is called answers, whosever incident it is.
 func TestWhoIsCalledAnswers(t *testing.T) {
 	t.Parallel()

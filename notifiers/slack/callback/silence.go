@@ -3,7 +3,9 @@ package callback
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +20,13 @@ const (
 
 // mayNotSilence is what those are told who may respond to the incident, and not to
 // everything.
-const mayNotSilence = "Nothing was done: a silence can hide other teams' alerts, so it takes the right to respond everywhere, which you have not. " +
+const mayNotSilence = "Nothing was done: a silence can hide other teams' alerts, so it takes the right to respond everywhere, or `silence_matchers` of your team in the configuration. " +
 	"Snooze the incident instead, or ask somebody who has it."
+
+// notTheirs is what those are told of whose team has silences of its own, which one of
+// this incident would not be.
+const notTheirs = "Nothing was done: your team's silences have %s, and this incident's alerts do not match that: a silence of them could hide other teams' alerts. " +
+	"Snooze the incident instead, or ask somebody who may respond everywhere."
 
 // silenceFor are the durations that can be chosen.
 var silenceFor = [][2]string{
@@ -45,13 +52,35 @@ func matchers(l tocsin.Labels) []string {
 	return out
 }
 
-// group are the labels that the incident's alerts share.
-func (h *Handler) group(ctx context.Context, inc *tocsin.Incident) (tocsin.Labels, error) {
-	alerts, err := h.d.Reader.AlertsOf(ctx, inc.ID, 1)
+// group are the matchers of a silence of what the incident's alerts share, and none
+// where they share nothing. For people whose rights are in teams those that their
+// team's silences have are among them, where an alert of the incident matches these;
+// no is why there is nothing that they may silence.
+func (h *Handler) group(ctx context.Context, c *clicking) (list []string, no string, err error) {
+	alerts, err := h.d.Reader.AlertsOf(ctx, c.inc.ID, 1)
 	if err != nil || len(alerts) == 0 {
-		return nil, err
+		return nil, "", err
 	}
-	return alerts[0].Labels.Pick(inc.GroupBy), nil
+	list = matchers(alerts[0].Labels.Pick(c.inc.GroupBy))
+	if len(list) == 0 || c.who.May(tocsin.RightRespond) {
+		return list, "", nil
+	}
+	theirs, err := slack.Written(list)
+	if err != nil || c.who.MaySilence(tocsin.RightRespond, theirs) {
+		return theirs, "", err
+	}
+	var own []string
+	for _, scope := range c.who.Silences {
+		all, err := compile(scope.Matchers)
+		if err != nil || !scope.Role.May(tocsin.RightRespond) {
+			continue
+		}
+		if n := (counter{matchers: all}); n.matches(alerts[0].Labels) {
+			return slices.Compact(slices.Sorted(slices.Values(append(theirs, scope.Matchers...)))), "", nil
+		}
+		own = append(own, slack.Code(strings.Join(scope.Matchers, ", "), 200))
+	}
+	return nil, fmt.Sprintf(notTheirs, strings.Join(own, " or ")), nil
 }
 
 // askSilence shows what a silence would hide before it is made.
@@ -59,23 +88,25 @@ func (h *Handler) askSilence(ctx context.Context, c *clicking) answer {
 	if _, ok := duration(c.choice, maxSilence); !ok {
 		return answer{refusal: malformed("action", "the menu has no such choice")}
 	}
-	labels, err := h.group(ctx, c.inc)
+	list, no, err := h.group(ctx, c)
 	switch {
-	case !c.who.May(tocsin.RightRespond):
+	case !c.who.MaySilenceSome(tocsin.RightRespond):
 		return h.told("forbidden", c.sender, mayNotSilence)
 	case err != nil:
 		return h.notNow(c.sender)
+	case no != "":
+		return h.told("forbidden", c.sender, no)
 	case h.d.Silencer == nil:
 		return h.told("stale", c.sender, "Silences cannot be made from Slack here.")
-	case len(labels) == 0:
+	case len(list) == 0:
 		return h.told("stale", c.sender, "Nothing was done: the incident's alerts are not grouped by any label, so a silence of its group would hide everything.")
 	}
 	return h.show(c, func(ctx context.Context) slack.Modal {
 		lines := []string{"Hides the alerts that have all of these labels:"}
-		for _, m := range matchers(labels) {
+		for _, m := range list {
 			lines = append(lines, "• "+slack.Code(m, 300))
 		}
-		lines = append(lines, h.impact(ctx, matchers(labels))...)
+		lines = append(lines, h.impact(ctx, &c.who, list)...)
 		return slack.Modal{
 			Callback: modalSilence, Title: "Silence", Submit: "Silence", Lines: lines,
 			Inputs: []slack.Input{
@@ -90,7 +121,7 @@ func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer 
 	d, ok1 := duration(v.input(inputFor), maxSilence)
 	comment := strings.TrimSpace(v.input(inputText))
 	switch {
-	case !c.who.May(tocsin.RightRespond):
+	case !c.who.MaySilenceSome(tocsin.RightRespond):
 		return h.told("forbidden", c.sender, mayNotSilence)
 	case !ok1:
 		return complain(inputFor, "Choose how long.")
@@ -99,16 +130,19 @@ func (h *Handler) makeSilence(ctx context.Context, c *clicking, v *view) answer 
 	case h.d.Silencer == nil:
 		return complain(inputText, "Silences cannot be made from Slack here.")
 	}
-	labels, err := h.group(ctx, c.inc)
-	if err != nil {
+	list, no, err := h.group(ctx, c)
+	switch {
+	case err != nil:
 		return complain(inputText, "Not done: Tocsin cannot read its store right now. Try again in a moment.")
+	case no != "":
+		return h.told("forbidden", c.sender, no)
 	}
 	now := h.cfg.Now()
 	if h.answered.add(v.ID, now) == seenBefore {
 		return ok("ignored")
 	}
 	s, err := h.d.Silencer.PutSilence(ctx, tocsin.Silence{
-		Matchers: matchers(labels), StartsAt: now, EndsAt: now.Add(d), CreatedBy: c.who.Name, Comment: comment,
+		Matchers: list, StartsAt: now, EndsAt: now.Add(d), CreatedBy: c.who.Name, Comment: comment,
 	})
 	if err == nil {
 		return h.told("done", c.sender, "🔕 Silenced until "+slack.Time(s.EndsAt)+" as "+slack.Code(s.ID, 40)+

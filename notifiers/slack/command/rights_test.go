@@ -127,6 +127,37 @@ func TestWhatHoldsForEverybody(t *testing.T) {
 	assert.Contains(t, b.answer("new", "help"), "snooze")
 }
 
+// People of a team that has silences make, see and end those, and no others.
+func TestSilencesOfTeams(t *testing.T) {
+	t.Parallel()
+	b := ofTeams(t)
+	b.silences = []tocsin.Silence{
+		{ID: "sssss1", Matchers: []string{`customer="secret"`}, EndsAt: now.Add(time.Hour)},
+		{ID: "sssss2", Matchers: []string{`{alertname=X, team=web}`}, EndsAt: now.Add(time.Hour)},
+	}
+	for _, text := range []string{"silence alertname=X for 2h x", "silence team=~web for 2h x", "silence team=webs for 2h x"} {
+		assert.Contains(t, b.answer("sia", text), `Nothing was done: add team="web"; your team's silences include it.`, text)
+	}
+	assert.Contains(t, b.answer("sia", "silence team=~“(” for 2h x"), "Nothing was done: ")
+	assert.Len(t, b.silences, 2)
+	for _, who := range []string{"sia", "sivi"} {
+		for _, text := range []string{"silences", "silence", "silences all"} {
+			got := b.answer(who, text)
+			assert.Contains(t, got, "sssss2", text)
+			assert.NotContains(t, got, "secret", text)
+		}
+	}
+	assert.Equal(t, strings.ReplaceAll(b.answer("sia", "silence expire zzzzz9"), "zzzzz9", "sssss1"), b.answer("sia", "silence expire sssss1"), "another one is not there")
+	for _, text := range []string{"silence expire sssss2", "silence team=web for 2h x"} {
+		assert.Contains(t, b.answer("sivi", text), "sivi has no right to respond here", text)
+	}
+	assert.True(t, b.silences[0].EndsAt.After(now) && b.silences[1].EndsAt.After(now))
+	assert.Contains(t, b.answer("sia", "silence alertname=X, team=“web” for 2h x"), "Silenced until")
+	require.Len(t, b.silences, 3)
+	assert.Contains(t, b.answer("sia", "silence expire sssss2"), "is over")
+	assert.False(t, b.silences[1].EndsAt.After(now))
+}
+
 func TestSchedulesOfTeams(t *testing.T) {
 	t.Parallel()
 	b := ofTeams(t)

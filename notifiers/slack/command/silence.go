@@ -24,10 +24,13 @@ func (d *Desk) silence(ctx context.Context, c *call) ([]string, error) {
 		c.at++
 		return d.expire(ctx, c)
 	}
-	if !c.person.May(tocsin.RightRespond) { // it may hide any team's alerts
+	if !c.person.MaySilenceSome(tocsin.RightRespond) {
 		return nil, c.forbidden(tocsin.RightRespond)
 	}
 	s, err := c.asked()
+	if err == nil {
+		err = c.maySilence(s.Matchers)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +79,30 @@ func (c *call) asked() (tocsin.Silence, error) {
 	}
 	s.EndsAt = s.EndsAt.UTC()
 	return s, nil
+}
+
+// maySilence refuses a silence that could hide what is not theirs who ask for it.
+func (c *call) maySilence(texts []string) error {
+	if c.person.May(tocsin.RightRespond) {
+		return nil
+	}
+	written, err := slack.Written(texts)
+	switch {
+	case err != nil:
+		return err
+	case c.person.MaySilence(tocsin.RightRespond, written):
+		return nil
+	}
+	return refuse("%s.", slack.Escape(c.person.SilenceLacks(written), 400))
+}
+
+// known are the silences that the person may look at.
+func (d *Desk) known(ctx context.Context, c *call) ([]tocsin.Silence, error) {
+	all, err := d.d.Silencer.Silences(ctx)
+	if err != nil || c.person.May(tocsin.RightView) {
+		return all, err
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(s tocsin.Silence) bool { return !slack.MaySilence(&c.person, tocsin.RightView, s.Matchers) }), nil
 }
 
 // straight are the quotes that Alertmanager knows.
@@ -129,20 +156,23 @@ func (c *call) which(lists string) (id string, err error) {
 }
 
 func (d *Desk) expire(ctx context.Context, c *call) ([]string, error) {
-	if !c.person.May(tocsin.RightRespond) {
+	if !c.person.MaySilenceSome(tocsin.RightRespond) {
 		return nil, c.forbidden(tocsin.RightRespond)
 	}
 	id, err := c.which("silences")
 	if err != nil {
 		return nil, err
 	}
-	all, err := d.d.Silencer.Silences(ctx)
+	all, err := d.known(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	n := slices.IndexFunc(all, func(s tocsin.Silence) bool { return strings.EqualFold(s.ID, id) })
 	if n < 0 {
 		return nil, refuse("there is no silence %s; those in force: %s", quote(id), typed("silences"))
+	}
+	if !slack.MaySilence(&c.person, tocsin.RightRespond, all[n].Matchers) {
+		return nil, c.forbidden(tocsin.RightRespond)
 	}
 	if err := d.d.Silencer.ExpireSilence(ctx, all[n].ID, c.Who); err != nil {
 		return nil, err
@@ -162,7 +192,7 @@ func (d *Desk) silences(ctx context.Context, c *call) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := d.d.Silencer.Silences(ctx)
+	all, err := d.known(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func dutyCommands() []command {
 			says: "what the next one on call should know", do: (*Desk).handoff,
 		},
 		{
-			name: "silence", also: []string{"mute"}, right: tocsin.RightView, may: (*tocsin.Principal).May, prose: true,
+			name: "silence", also: []string{"mute"}, right: tocsin.RightView, may: (*tocsin.Principal).MaySilenceSome, prose: true,
 			usage: []string{"silence MATCHERS for DURATION COMMENT", "silence MATCHERS until TIME COMMENT", "silence expire ID"},
 			examples: []string{
 				`silence alertname=NodeDown region=~"eu-.*" for 2h the network is being changed`,
@@ -171,7 +171,7 @@ func dutyCommands() []command {
 			says: "have alerts page nobody for a while", do: (*Desk).silence,
 		},
 		{
-			name: "silences", right: tocsin.RightView, may: (*tocsin.Principal).May, usage: []string{"silences [all] [page N]"}, examples: []string{"silences", "silences all"},
+			name: "silences", right: tocsin.RightView, may: (*tocsin.Principal).MaySilenceSome, usage: []string{"silences [all] [page N]"}, examples: []string{"silences", "silences all"},
 			says: "the silences in force and to come; with all, the expired ones too", do: (*Desk).silences,
 		},
 	}
