@@ -68,7 +68,7 @@ func (d *desk) remind() {
 	owner := d.inc.AcknowledgedBy
 	text := "still acknowledged by " + owner
 	if at := d.inc.Escalation.ReturnAt; !at.IsZero() {
-		text += fmt.Sprintf("; comes back to triggered at %s unless acknowledged again", at.UTC().Format("15:04 MST"))
+		text += fmt.Sprintf("; comes back to triggered at %s unless acknowledged again", at.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	d.line(tocsin.EventReminded, "", "%s", text)
 	high := d.inc.Escalation.High

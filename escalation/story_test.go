@@ -91,7 +91,7 @@ func TestAcknowledgementRunsOut(t *testing.T) {
 		h.pass(time.Minute)
 		h.ack(id, "ana")
 		h.pass(46 * time.Minute)
-		assert.Equal(t, []string{"46m still acknowledged by ana; comes back to triggered at 01:01 UTC unless acknowledged again"}, h.said(id, tocsin.EventReminded))
+		assert.Equal(t, []string{"46m still acknowledged by ana; comes back to triggered at 2000-01-01 01:01 UTC unless acknowledged again"}, h.said(id, tocsin.EventReminded))
 		assert.Contains(t, h.calls(id), "46m calling ana again (2) by Slack")
 		h.pass(14 * time.Minute)
 		inc := h.get(id)

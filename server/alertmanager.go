@@ -22,18 +22,16 @@ import (
 
 // alertmanagerRoutes answer, and refuse, in Alertmanager's form.
 func (s *Server) alertmanagerRoutes(e *echo.Echo) {
-	view := func(h personal) echo.HandlerFunc { return s.asAlertmanager(s.viewer(h)) }
 	some := func(h personal) echo.HandlerFunc { return s.asAlertmanager(s.someViewer(h)) }
-	act := func(h personal) echo.HandlerFunc { return s.asAlertmanager(s.responder(h)) }
 	api := e.Group("/api/v2")
 	api.GET("/status", some(s.amStatus))
 	api.GET("/receivers", some(s.amReceivers))
 	api.GET("/alerts", some(s.amAlerts))
 	api.GET("/alerts/groups", some(s.amGroups))
-	api.GET("/silences", view(s.amSilences))
-	api.POST("/silences", act(s.amPutSilence))
-	api.GET("/silence/:id", view(s.amSilence))
-	api.DELETE("/silence/:id", act(s.amExpireSilence))
+	api.GET("/silences", s.asAlertmanager(s.silenceViewer(s.amSilences)))
+	api.POST("/silences", s.asAlertmanager(s.silenceResponder(s.amPutSilence)))
+	api.GET("/silence/:id", s.asAlertmanager(s.silenceViewer(s.amSilence)))
+	api.DELETE("/silence/:id", s.asAlertmanager(s.responderOfSilence(s.amExpireSilence)))
 }
 
 // pathAlertmanager begins the paths where what goes wrong is told as Alertmanager
@@ -211,6 +209,9 @@ func amMatchers(c echo.Context, name string) ([]*matcher, error) {
 	list := c.QueryParams()[name]
 	if len(list) > maxMatchers {
 		return nil, invalid(name, "more than %d", maxMatchers)
+	}
+	if err := tocsin.CheckMatchers(name, list...); err != nil {
+		return nil, err
 	}
 	var out []*matcher
 	for _, text := range list {

@@ -32,7 +32,11 @@ func parseCursor(text string) (at time.Time, id string, err error) {
 // one matcher or several.
 func matchersOf(c echo.Context) ([]*matcher, error) {
 	var all []*matcher
-	for _, text := range c.QueryParams()["filter"] {
+	list := c.QueryParams()["filter"]
+	if err := tocsin.CheckMatchers("filter", list...); err != nil {
+		return nil, err
+	}
+	for _, text := range list {
 		ms, err := parseQuestion(text)
 		if err != nil {
 			return nil, invalid("filter", "%v", err)

@@ -107,7 +107,12 @@ func (s *Server) listAudit(c echo.Context, _ *tocsin.Principal) error {
 	if q.last {
 		list = s.auditLast
 	}
-	records, next, err := list(c.Request().Context(), q)
+	var records []tocsin.AuditRecord
+	var next uint64
+	err = s.turn(c.Request().Context(), s.readings, func() (err error) {
+		records, next, err = list(c.Request().Context(), q)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -146,10 +146,14 @@ func (g *gate) token(secret string) *apiToken {
 // not matter: a sender must never be told to come back later for it.
 func (s *Server) sender(c echo.Context) error {
 	g, r := s.gate.Load(), c.Request()
-	if g.open || g.sends(r) {
+	if g.open {
+		return g.fromProgram(r)
+	}
+	if g.sends(r) {
 		return nil
 	}
-	if g.certificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+	shown := g.certificates && r.TLS != nil && len(r.TLS.VerifiedChains) > 0
+	if shown && s.certificates != nil && s.certificates.trusts(r.TLS) {
 		return nil
 	}
 	if t, err := s.storedToken(r.Context(), secretOf(r)); err != nil {
@@ -157,8 +161,21 @@ func (s *Server) sender(c echo.Context) error {
 	} else if t != nil && t.Role.May(tocsin.RightIntake) {
 		return nil
 	}
+	if shown { // the sender may have a new one, and shows it on the next connection
+		c.Response().Header().Set(echo.HeaderConnection, "close")
+		return unavailable(nil, "the certificate of this connection is good no more; try again on another one")
+	}
 	return unauthorized(c, true, len(g.users) > 0,
 		"set authorization.credentials, or basic_auth, in the http_config of Alertmanager's webhook")
+}
+
+// fromProgram refuses, where anybody may send alerts, a page whose host name was made
+// to lead to this machine: to its browser it is of the same origin as we are.
+func (g *gate) fromProgram(r *http.Request) error {
+	if (r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get(echo.HeaderOrigin) == "") || g.ours(r.Host) {
+		return nil
+	}
+	return refuse(http.StatusForbidden, codeForbidden, "Host", "%s is not a name of this server; set external_url, or use localhost", clip(r.Host))
 }
 
 func unauthorized(c echo.Context, withBearer, withBasic bool, hint string) error {

@@ -3,6 +3,7 @@ package server
 import (
 	"math"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -22,6 +23,25 @@ const (
 	loginBurst = 30
 	loginEvery = 2 * time.Second
 )
+
+// network is an address as one caller has it: an IPv6 address stands for its /64, all
+// of which one machine may use.
+func network(addr netip.Addr) netip.Addr {
+	if addr = addr.Unmap().WithZone(""); addr.Is6() {
+		if net, err := addr.Prefix(64); err == nil {
+			return net.Addr()
+		}
+	}
+	return addr
+}
+
+// guesser is the key of an address's share of wrong tokens and log-ins.
+func guesser(address string) string {
+	if addr, err := netip.ParseAddr(address); err == nil {
+		return network(addr).String()
+	}
+	return address
+}
 
 // maxShares bounds how many callers are remembered. When there are more, all are
 // forgotten: a stranger with many addresses gains a burst for each, which is little

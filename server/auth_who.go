@@ -80,12 +80,12 @@ func (s *Server) byToken(c echo.Context, g *gate, secret string) (caller, error)
 		return caller{}, nil
 	}
 	address := s.address(c.Request())
-	if !s.guesses.may(address, s.deps.Now()) {
+	if !s.guesses.may(guesser(address), s.deps.Now()) {
 		return caller{}, tooMany(c, guessEvery, "too many wrong tokens from %s; wait, or use a token made with tocsin token create", address)
 	}
 	t := g.token(secret)
 	if t == nil {
-		s.guesses.take(address, s.deps.Now())
+		s.guesses.take(guesser(address), s.deps.Now())
 		return caller{}, nil
 	}
 	return caller{s.principal(c, tocsin.Principal{Name: t.name, Role: t.role}), "api_tokens " + t.name}, nil

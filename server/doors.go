@@ -90,6 +90,9 @@ func (s *Server) heartbeatDoor(c echo.Context) error {
 	if err := s.sender(c); err != nil {
 		return s.refused(c, err)
 	}
+	if fromElsewhere(c.Request()) { // a picture on any page would do, and keep quiet what is dead
+		return s.refused(c, refuse(http.StatusForbidden, codeForbidden, "Sec-Fetch-Site", "a page of another site may not do this"))
+	}
 	ctx, cancel := context.WithTimeout(comingFrom(c, "heartbeat "+c.Param("name")), s.config.Limits.Wait)
 	defer cancel()
 	if err := s.deps.Heartbeat(ctx, c.Param("name")); errors.Is(err, tocsin.ErrNotFound) {
@@ -98,6 +101,13 @@ func (s *Server) heartbeatDoor(c echo.Context) error {
 		return s.refused(c, s.notTaken(err))
 	}
 	return answerOK(c)
+}
+
+// fromElsewhere reports whether a browser says that another site's page has it ask
+// (https://www.w3.org/TR/fetch-metadata/).
+func fromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
 }
 
 // refused counts what a sender is refused for.

@@ -20,6 +20,7 @@ import (
 
 	tocsin "github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/server"
+	"github.com/tocsin-oncall/tocsin/test/leak"
 )
 
 var now = time.Date(2026, 11, 22, 5, 0, 0, 0, time.UTC)
@@ -166,6 +167,7 @@ type world struct {
 	spec     *spec
 	t        testing.TB
 	foreign  bool // the pages are not the server's own
+	secrets  []string
 }
 
 type logBuffer struct {
@@ -187,12 +189,12 @@ func (l *logBuffer) String() string {
 
 func newWorld(t testing.TB, c server.Config, change ...func(*server.Deps)) *world {
 	t.Helper()
-	w := &world{router: &router{}, reader: &reader{}, registry: prometheus.NewRegistry(), log: &logBuffer{}, spec: newSpec(t), t: t}
+	w := &world{router: &router{}, reader: &reader{}, registry: prometheus.NewRegistry(), log: &logBuffer{}, spec: newSpec(t), t: t, secrets: secretsOf(c)}
 	d := server.Deps{
 		Receiver: w.router, Reader: w.reader, Actions: w.router, Silencer: w.router,
 		Runbooks: library{}, Health: w.router, Registerer: w.registry,
 		Now:    func() time.Time { return now },
-		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(leak.Log(t, w.log, w.secrets...), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {
 		f(&d)
@@ -201,6 +203,19 @@ func newWorld(t testing.TB, c server.Config, change ...func(*server.Deps)) *worl
 	require.NoError(t, err)
 	w.Server, w.foreign = s, d.Pages != nil
 	return w
+}
+
+// secretsOf are the secrets of a configuration that are long enough to be told from
+// other words.
+func secretsOf(c server.Config) []string {
+	out := append(slices.Clone(c.Intake.Tokens), c.CalendarToken)
+	for _, u := range c.Intake.Users {
+		out = append(out, u.Password)
+	}
+	for _, t := range c.API {
+		out = append(out, t.Token)
+	}
+	return slices.DeleteFunc(out, func(s string) bool { return len(s) < 8 })
 }
 
 // ask sends a request from this machine, as curl would. What comes back is held
@@ -225,6 +240,7 @@ func (w *world) ask(method, target, body string, header ...string) *httptest.Res
 	}
 	rec := httptest.NewRecorder()
 	w.Handler().ServeHTTP(rec, r)
+	require.NoError(w.t, leak.Text(fmt.Sprint(rec.Header(), "\n", rec.Body), w.secrets...), "%s %s", method, r.URL.Path)
 	if !w.foreign {
 		w.spec.hold(w.t, method, r.URL.EscapedPath(), body, rec)
 	}

@@ -38,6 +38,8 @@ const (
 	// that looking on never costs more than a small share of the machine.
 	liveStep  = 200 * time.Millisecond
 	liveShare = 2 * time.Millisecond
+	// liveHistory is how many read at a time what happened before they came.
+	liveHistory = 2
 )
 
 // chunk is what happened after one event up to another, encoded once for all who
@@ -65,9 +67,15 @@ func (c *chunk) programs(who *tocsin.Principal) []byte {
 	return c.viewers()
 }
 
-// viewer is somebody who looks on. Its channel is closed when it has fallen too far
-// behind, and when the server stops.
-type viewer struct{ chunks chan *chunk }
+// viewer is somebody who looks on. Its chunks are closed when it has fallen too far
+// behind, and with gone when it has to make room, and when the server stops.
+type viewer struct {
+	// of is whose it is, and nth how many came before it.
+	of     string
+	nth    uint64
+	chunks chan *chunk
+	gone   chan struct{}
+}
 
 // live tells any number of viewers what happens. Its one goroutine runs while
 // somebody looks on; without viewers it costs nothing.
@@ -77,8 +85,13 @@ type live struct {
 	logger  *slog.Logger
 	max     int
 
+	// history has room for those who read what happened before they came.
+	history turns
+
 	mu      sync.Mutex
 	viewers map[*viewer]struct{}
+	// joined is how many have ever looked on.
+	joined uint64
 	// seq is the last event that the viewers were told of.
 	seq    uint64
 	closed bool
@@ -87,26 +100,60 @@ type live struct {
 }
 
 func newLive(log EventLog, changed <-chan struct{}, logger *slog.Logger, max int) *live {
-	return &live{log: log, changed: changed, logger: logger, max: max, viewers: map[*viewer]struct{}{}}
+	return &live{log: log, changed: changed, logger: logger, max: max, history: newTurns(liveHistory), viewers: map[*viewer]struct{}{}}
 }
 
-// join lets somebody look on, from the event with the Seq from on.
-func (l *live) join() (v *viewer, from uint64, err error) {
+// join lets somebody look on, from the event with the Seq from on. Where no more may,
+// whoever looks on most often has one less: nobody keeps the others from it.
+func (l *live) join(of string) (v *viewer, from uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
 		return nil, 0, unavailable(nil, "shutting down; try again, or another replica")
 	case len(l.viewers) >= l.max:
-		return nil, 0, unavailable(nil, "%d look on already; try again later", l.max)
+		out := l.greediest(of)
+		if out == nil {
+			return nil, 0, unavailable(nil, "%d look on already; try again later", l.max)
+		}
+		l.sendAway(out)
 	}
 	if l.quit == nil {
 		l.seq, l.quit = l.log.LastSeq(), make(chan struct{})
 		go l.run(l.quit)
 	}
-	v = &viewer{make(chan *chunk, liveBacklog)}
+	l.joined++
+	v = &viewer{of: of, nth: l.joined, chunks: make(chan *chunk, liveBacklog), gone: make(chan struct{})}
 	l.viewers[v] = struct{}{}
 	return v, l.seq, nil
+}
+
+// greediest is the first viewer of whoever has the most, and still has as many as
+// this one with one less; nil: there is none.
+func (l *live) greediest(than string) (first *viewer) {
+	has := map[string]int{}
+	for v := range l.viewers {
+		has[v.of]++
+	}
+	most := has[than] + 1
+	for _, n := range has {
+		most = max(most, n)
+	}
+	if most == has[than]+1 {
+		return nil
+	}
+	for v := range l.viewers {
+		if has[v.of] == most && (first == nil || v.nth < first.nth) {
+			first = v
+		}
+	}
+	return first
+}
+
+func (l *live) sendAway(v *viewer) {
+	delete(l.viewers, v)
+	close(v.chunks)
+	close(v.gone)
 }
 
 // leave is the end of looking on. Doing it again changes nothing.
@@ -126,8 +173,7 @@ func (l *live) close() {
 	defer l.mu.Unlock()
 	l.closed = true
 	for v := range l.viewers {
-		delete(l.viewers, v)
-		close(v.chunks)
+		l.sendAway(v)
 	}
 	if l.quit != nil {
 		close(l.quit)

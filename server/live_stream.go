@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -43,6 +44,8 @@ type stream struct {
 	// nobody who may any more.
 	who *tocsin.Principal
 	ask func() *tocsin.Principal
+	// asked is when.
+	asked time.Time
 }
 
 func (s *Server) openStream(c echo.Context, who *tocsin.Principal, cursor uint64) *stream {
@@ -55,7 +58,7 @@ func (s *Server) openStream(c echo.Context, who *tocsin.Principal, cursor uint64
 	_ = rc.SetReadDeadline(time.Time{}) // what is over with the request's body would end the stream
 	c.Response().WriteHeader(http.StatusOK)
 	w := &patientWriter{w: c.Response(), rc: rc, wait: s.config.Timeouts.Write}
-	return &stream{w: w, rc: rc, live: s.live, cursor: cursor, reader: s.deps.Reader, who: who, ask: func() *tocsin.Principal { return s.still(c, who) }}
+	return &stream{w: w, rc: rc, live: s.live, cursor: cursor, reader: s.deps.Reader, who: who, asked: time.Now(), ask: func() *tocsin.Principal { return s.still(c, who) }}
 }
 
 // still returns who looks on as they are now, or nil where they may not any more: a
@@ -81,7 +84,7 @@ func (st *stream) write(b []byte) error {
 
 // may asks again who looks on, and reports whether they still may.
 func (st *stream) may() bool {
-	st.who = st.ask()
+	st.who, st.asked = st.ask(), time.Now()
 	return st.who != nil
 }
 
@@ -139,7 +142,7 @@ func (s *Server) pageEvents(c echo.Context, who *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	v, from, err := s.live.join()
+	v, from, err := s.live.join(who.Name)
 	if err != nil {
 		return err
 	}
@@ -174,12 +177,13 @@ func (s *Server) apiEvents(c echo.Context, who *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	v, from, err := s.live.join()
+	v, from, err := s.live.join(who.Name)
 	if err != nil {
 		return err
 	}
 	defer s.live.leave(v)
-	ctx := c.Request().Context()
+	ctx, cancel := context.WithTimeout(c.Request().Context(), streamLife)
+	defer cancel()
 	st := s.openStream(c, who, from)
 	if said {
 		st.cursor = min(seq, from)
@@ -187,20 +191,22 @@ func (s *Server) apiEvents(c echo.Context, who *tocsin.Principal) error {
 	if err := st.write([]byte(streamStart)); err != nil {
 		return nil //nolint:nilerr // the client has gone: nobody to tell
 	}
-	if err := st.catchUp(ctx, from); err != nil {
+	if err := st.catchUp(ctx, v, from); errors.Is(err, errGone) || ctx.Err() != nil {
+		return nil
+	} else if err != nil {
 		s.deps.Logger.Warn("an event stream could not go on where it was", "after", seq, "error", err)
 		return nil
 	}
-	return st.follow(ctx, v, func(c *chunk) error { return st.tell(ctx, c) })
+	return st.follow(ctx, v, func(c *chunk) error { return st.tell(ctx, v, c) })
 }
 
 // tell writes a chunk, and before it what lies in between.
-func (st *stream) tell(ctx context.Context, c *chunk) error {
+func (st *stream) tell(ctx context.Context, v *viewer, c *chunk) error {
 	if c.last <= st.cursor {
 		return nil
 	}
 	if c.after != st.cursor || c.events == nil {
-		return st.catchUp(ctx, c.last)
+		return st.catchUp(ctx, v, c.last)
 	}
 	st.cursor = c.last
 	if st.who.May(tocsin.RightView) {
@@ -209,17 +215,38 @@ func (st *stream) tell(ctx context.Context, c *chunk) error {
 	return st.write(encodeEvents(heardBy(ctx, st.reader, st.who, c.events)))
 }
 
-// catchUp reads what happened up to an event.
-func (st *stream) catchUp(ctx context.Context, to uint64) error {
+// errGone ends a stream that may not go on.
+var errGone = errors.New("the stream may not go on")
+
+// catchUp reads what happened up to an event, taking turns with the others who do: to
+// read a long log over and over costs a machine more than to take alerts.
+func (st *stream) catchUp(ctx context.Context, v *viewer, to uint64) error {
 	for st.cursor < to {
-		events, err := st.live.log.Log(ctx, st.cursor, liveBatch)
-		if err != nil || len(events) == 0 {
+		if time.Since(st.asked) >= streamCheck && !st.may() {
+			return errGone
+		}
+		text, more, err := st.before(ctx, v)
+		if err != nil || !more {
 			return err
 		}
-		st.cursor = events[len(events)-1].Seq
-		if err := st.write(encodeEvents(heardBy(ctx, st.reader, st.who, events))); err != nil {
+		if err := st.write(text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// before is the next part of what happened, at its turn; without more there is none.
+func (st *stream) before(ctx context.Context, v *viewer) (text []byte, more bool, err error) {
+	done, err := st.live.history.take(ctx, v.gone)
+	if err != nil {
+		return nil, false, err
+	}
+	defer done()
+	events, err := st.live.log.Log(ctx, st.cursor, liveBatch)
+	if err != nil || len(events) == 0 {
+		return nil, false, err
+	}
+	st.cursor = events[len(events)-1].Seq
+	return encodeEvents(heardBy(ctx, st.reader, st.who, events)), true, nil
 }

@@ -116,7 +116,7 @@ func (s *Server) startLogin(c echo.Context) error {
 	if s.deps.Login == nil {
 		return notFound("log-in")
 	}
-	if !s.logins.take(s.address(c.Request()), s.deps.Now()) {
+	if !s.logins.take(guesser(s.address(c.Request())), s.deps.Now()) {
 		return tooMany(c, loginEvery, "too many log-ins from your address; wait a little")
 	}
 	a := &attempt{secret: rand.Text() + rand.Text(), began: s.deps.Now(), to: returnPath(c.QueryParam(queryReturn))}
@@ -137,7 +137,7 @@ func (s *Server) finishLogin(c echo.Context) error {
 	g, r := s.gate.Load(), c.Request()
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	c.SetCookie(g.cookie(cookieLogin, "", 0))
-	if !s.logins.take(s.address(r), s.deps.Now()) {
+	if !s.logins.take(guesser(s.address(r)), s.deps.Now()) {
 		return tooMany(c, loginEvery, "too many log-ins from your address; wait a little")
 	}
 	a, err := s.attempted(c, g)

@@ -28,7 +28,19 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			s.logRequest(c, took)
 		}()
 		s.guard(next, c)
+		hurry(c)
 		return nil
+	}
+}
+
+// bodyRest is how long what is left of a refused request's body may take.
+const bodyRest = time.Second
+
+// hurry has a refused request go quickly: net/http reads on for a while, so that the
+// connection can be used again, and who sends slowly would hold it all that time.
+func hurry(c echo.Context) {
+	if c.Response().Status >= http.StatusBadRequest && c.Request().ContentLength != 0 {
+		_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(bodyRest)) // not every ResponseWriter can
 	}
 }
 
@@ -40,6 +52,8 @@ var (
 	// Not no-referrer: a browser then says of a form that it comes from nowhere.
 	ownReferrer = []string{"same-origin"}
 	onlyTLS     = []string{"max-age=31536000"}
+	// What one person is answered is not for the next at the same proxy, or computer.
+	noSharing = []string{"private, no-cache"}
 )
 
 func harden(h http.Header, ownsHost bool) {
@@ -47,6 +61,7 @@ func harden(h http.Header, ownsHost bool) {
 	h[echo.HeaderXFrameOptions] = noFraming
 	h[echo.HeaderContentSecurityPolicy] = noLoading
 	h[echo.HeaderReferrerPolicy] = ownReferrer
+	h[echo.HeaderCacheControl] = noSharing
 	if ownsHost {
 		h[echo.HeaderStrictTransportSecurity] = onlyTLS
 	}
@@ -82,6 +97,9 @@ func (s *Server) panicked(c echo.Context, v any) {
 	s.handleError(unavailable(nil, "something went wrong; try again"), c)
 }
 
+// onceHeaders say who asks, and what for: they stand in a request once.
+var onceHeaders = []string{echo.HeaderAuthorization, headerIdempotency, headerLastEvent, headerUser}
+
 // admit refuses every request while the server stops, but for those that tell
 // so, and what a page of another site makes a browser send.
 func (s *Server) admit(c echo.Context) error {
@@ -92,6 +110,12 @@ func (s *Server) admit(c echo.Context) error {
 			s.metrics.shed.WithLabelValues(shedStopping).Inc()
 			c.Response().Header().Set(echo.HeaderConnection, "close")
 			return unavailable(nil, "shutting down; try again, or another replica")
+		}
+	}
+	// Two of a kind are nobody's word: what stands in front may have believed the other.
+	for _, name := range onceHeaders {
+		if len(c.Request().Header.Values(name)) > 1 {
+			return invalid(name, "it stands there more than once")
 		}
 	}
 	// A browser sends a bearer token only for a page that this server allowed to, and it

@@ -79,7 +79,7 @@ func TestAKeyIsOneRequest(t *testing.T) {
 func TestWhatASilenceWouldHideIsTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, server.Config{}, func(d *server.Deps) {
-		d.Hides = func(_ context.Context, ms []string) (tocsin.Hidden, error) {
+		d.Hides = func(_ context.Context, _ *tocsin.Principal, ms []string) (tocsin.Hidden, error) {
 			assert.Equal(t, []string{`a="b"`, `c=~"d"`}, ms)
 			return tocsin.Hidden{Alerts: 3, Incidents: 2, First: []*tocsin.Incident{{ID: "k7f3q9"}}, Opened: 9, Before: 4, Looked: 9}, nil
 		}

@@ -38,7 +38,11 @@ func (s *Server) insights(c echo.Context) (int, tocsin.Insights, error) {
 	ctx, cancel := context.WithTimeout(c.Request().Context(), insightTime)
 	defer cancel()
 	to := s.deps.Now()
-	in, err := s.deps.Insights(ctx, whoOf(c), to.AddDate(0, 0, -7*weeks), to)
+	var in tocsin.Insights
+	err = s.turn(ctx, s.readings, func() (err error) {
+		in, err = s.deps.Insights(ctx, whoOf(c), to.AddDate(0, 0, -7*weeks), to)
+		return err
+	})
 	return weeks, in, err
 }
 

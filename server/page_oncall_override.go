@@ -44,7 +44,7 @@ func typedOverride(f url.Values) overrideForm {
 // overrideView is an override in the list, its times on the schedule's wall clock.
 type overrideView struct {
 	*tocsin.Override
-	FromText, ToText string
+	Begins, Ends wallTime
 	// MayCancel, and MayAnswer where it is a swap, are true where who looks at it may.
 	MayCancel, MayAnswer bool
 }
@@ -54,12 +54,35 @@ type overrideView struct {
 type overrideBox struct {
 	ID, Title string
 	Form      overrideForm
-	// Names are the schedules, and Me who looks at it, where they may be on call.
-	Names []string
-	Me    string
-	// Zone is the clock of times that are on no schedule's own.
+	// Schedules can be chosen, each with its clock, and Me is who looks at it, where
+	// they may be on call.
+	Schedules []scheduleClock
+	Me        string
+	// Zone is the clock of the times in it; empty: that of the schedule that is chosen.
 	Zone string
 	Now  time.Time
+}
+
+// scheduleClock is a schedule with its time zone.
+type scheduleClock struct{ Name, Zone string }
+
+// clocks are the zones of the schedules of these names, and the one that they share;
+// empty: they have several.
+func clocks(names []string, all []tocsin.ScheduleInfo) (list []scheduleClock, shared string) {
+	for i := range all {
+		if slices.Contains(names, all[i].Name) {
+			list = append(list, scheduleClock{all[i].Name, zoneOf(&all[i]).String()})
+		}
+	}
+	for _, one := range list {
+		if one.Zone != list[0].Zone {
+			return list, ""
+		}
+	}
+	if len(list) > 0 {
+		shared = list[0].Zone
+	}
+	return list, shared
 }
 
 // boxes are the forms of the page, one of them with what was typed.
@@ -75,7 +98,11 @@ func (v *onCallView) boxes(all []tocsin.ScheduleInfo) []overrideBox {
 	}
 	for i := range list {
 		b := &list[i]
-		b.Names, b.Me, b.Zone, b.Now = v.Names, me, commonZone(all).String(), v.Now
+		b.Schedules, b.Zone = clocks(v.Names, all)
+		if b.ID == "timeoff" {
+			b.Zone = commonZone(all).String()
+		}
+		b.Me, b.Now = me, v.Now
 		b.Form.Schedule = v.Only
 		if v.Typed != nil && v.Typed.box() == b.ID {
 			b.Form = *v.Typed
@@ -123,7 +150,7 @@ func viewOverrides(all []tocsin.Override, zones map[string]*time.Location, commo
 		zone := cmp.Or(zones[o.Schedule], common)
 		swap := o.Kind == tocsin.OverrideSwap && o.State == tocsin.OverrideRequested
 		list = append(list, overrideView{
-			Override: o, FromText: wall(o.From, zone), ToText: wall(o.To, zone),
+			Override: o, Begins: wall(o.From, zone), Ends: wall(o.To, zone),
 			MayCancel: who.MayCancel(o),
 			MayAnswer: swap && who.Name != "" && (o.User == who.Name || o.User == "" && o.Replaces != who.Name),
 		})

@@ -122,7 +122,7 @@ func TestOverrideFromThePage(t *testing.T) {
 	t.Parallel()
 	w, r := rotaWorld(t, server.Config{})
 	page := safe(t, w.ask("GET", "/oncall?schedule=primary", ""))
-	assert.Contains(t, page, `<option value="primary" selected>`)
+	assert.Contains(t, page, `<option value="primary" selected data-zone="Europe/Madrid">primary, in Europe/Madrid<`)
 	fields := formOf("schedule", "primary", "kind", "replace", "user", "cy", "from", "2026-11-23T10:00", "to", "2026-11-23T18:30", "comment", "doctor")
 	rec := w.send("/overrides", fields)
 	require.Equal(t, 303, rec.Code, rec.Body.String())

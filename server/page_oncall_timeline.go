@@ -59,7 +59,7 @@ type legend struct{ Class, User string }
 // draw draws the shifts of a schedule in [from, to).
 func draw(n int, info *tocsin.ScheduleInfo, shifts []shiftView, from, to, now time.Time) *timeline {
 	t := &timeline{
-		N: n, Schedule: info.Name, Zone: info.TimeZone, From: from, To: to, Width: drawWidth,
+		N: n, Schedule: info.Name, Zone: from.Location().String(), From: from, To: to, Width: drawWidth,
 		Top: drawTop, Row: drawRow, Beside: drawTop + drawRow + 2, Height: drawTop + drawRow + 4, Now: -1,
 	}
 	people := map[string]string{}
@@ -111,7 +111,7 @@ func (t *timeline) bar(s *shiftView, people map[string]string) bar {
 		}
 		b.Class = people[name]
 	}
-	b.Title = name + ", " + s.FromText + " to " + s.ToText
+	b.Title = name + ", " + s.Begins.Text + " to " + s.Ends.Text
 	if s.Source != "" {
 		b.Title += ", " + s.Source
 	}

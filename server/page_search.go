@@ -36,6 +36,9 @@ func parseQuestion(text string) ([]*matcher, error) {
 	if len(text) > maxQuestion {
 		return nil, fmt.Errorf("longer than %d bytes", maxQuestion)
 	}
+	if err := tocsin.CheckMatchers("matchers", text); err != nil {
+		return nil, refusalOf(err)
+	}
 	return parse.Matchers(text)
 }
 

@@ -126,7 +126,7 @@ func (s *Server) auditLogPage(c echo.Context, _ *tocsin.Principal) error {
 	if n := len(head); n > 0 && head[n-1].Seq == v.Last {
 		v.Head = head[n-1].Hash.String()
 	}
-	if err := s.fillAudit(c, &v); err != nil {
+	if err := s.turn(c.Request().Context(), s.readings, func() error { return s.fillAudit(c, &v) }); err != nil {
 		return err
 	}
 	return s.page(c, http.StatusOK, "auditlog", &v)

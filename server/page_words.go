@@ -16,7 +16,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"show": show, "short": short, "when": when, "stamp": stamp, "age": age, "href": href, "segment": segment, "query": url.QueryEscape,
-		"tick": tick, "runbookPath": runbookPath, "shape": shape, "plural": plural, "plain": plain, "anchor": anchor,
+		"tick": tick, "runbookPath": runbookPath, "shape": shape, "plural": plural, "plain": plain, "anchor": anchor, "pieces": pieces, "wholeTime": wholeTime,
 	}
 }
 
@@ -113,16 +113,6 @@ func shape(s tocsin.Severity) string {
 		return "●"
 	}
 }
-
-func when(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02 15:04:05 UTC")
-}
-
-// stamp is a time for machines.
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func age(since, now time.Time) string {
 	d := now.Sub(since)

@@ -84,7 +84,7 @@ func (s *Server) navigation(path string, who *tocsin.Principal) []navItem {
 	}{
 		{navItem{Path: "/", Text: "Incidents"}, true},
 		{navItem{Path: "/oncall", Text: "On call"}, s.deps.OnCall != nil},
-		{navItem{Path: "/silences", Text: "Silences"}, who.May(tocsin.RightView)},
+		{navItem{Path: "/silences", Text: "Silences"}, who.MaySilenceSome(tocsin.RightView)},
 		{navItem{Path: "/runbooks", Text: "Runbooks"}, true},
 		{navItem{Path: "/remediations", Text: "Remediations"}, s.deps.Remedies != nil},
 		{navItem{Path: "/insights", Text: "Insights"}, s.deps.Insights != nil},
@@ -210,11 +210,11 @@ func (s *Server) pageRoutes(e *echo.Echo) {
 	someAct("/overrides/:id/cancel", overrides(s.overrideAnswered(tocsin.OverrideCancel, doneCancel)))
 	someAct("/overrides/:id/accept", overrides(s.overrideAnswered(tocsin.OverrideAccept, doneAccept)))
 	someAct("/overrides/:id/decline", overrides(s.overrideAnswered(tocsin.OverrideDecline, doneDecline)))
-	view("/silences", s.silencesPage)
-	view("/silences/preview", s.previewSilence)
-	act("/silences", s.makeSilence)
-	act("/silences/:id/expire", s.expireSilenceForm)
-	act("/silences/:id/extend", s.extendSilence)
+	e.GET("/silences", s.silenceViewer(s.forPeople(s.silencesPage)))
+	e.GET("/silences/preview", s.silenceViewer(s.forPeople(s.previewSilence)))
+	e.POST("/silences", s.silenceResponder(s.forPeople(s.makeSilence)))
+	e.POST("/silences/:id/expire", s.responderOfSilence(s.forPeople(s.expireSilenceForm)))
+	e.POST("/silences/:id/extend", s.responderOfSilence(s.forPeople(s.extendSilence)))
 	someView("/runbooks", s.runbooksPage)
 	someView("/runbooks-coverage", s.runbookCoveragePage)
 	someView("/runbooks/*", s.runbookPage)

@@ -47,13 +47,13 @@ type scheduleView struct {
 
 type shiftView struct {
 	*tocsin.Shift
-	FromText, ToText string
+	Begins, Ends wallTime
 }
 
 // uncoveredView is a counter-example to "somebody is always paged".
 type uncoveredView struct {
 	*tocsin.Uncovered
-	FromText, ToText string
+	Begins, Ends wallTime
 }
 
 // onCallView is everything that the page shows.
@@ -269,13 +269,7 @@ func viewUncovered(list []tocsin.Uncovered) []uncoveredView {
 	for i := range list[:min(len(list), pageUncovered)] {
 		u := list[i]
 		u.Why = u.Why[:min(len(u.Why), pageWhy)]
-		views = append(views, uncoveredView{&u, wall(u.From, time.UTC), wall(u.To, time.UTC)})
+		views = append(views, uncoveredView{&u, wallUTC(u.From), wallUTC(u.To)})
 	}
 	return views
-}
-
-// wall is a time on the wall clock of a zone, with its name: hours that occur
-// twice are told apart by it.
-func wall(t time.Time, zone *time.Location) string {
-	return t.In(zone).Format("Mon 2006-01-02 15:04 MST")
 }

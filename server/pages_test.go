@@ -31,7 +31,9 @@ func safe(t testing.TB, rec *httptest.ResponseRecorder) string {
 	assert.NotContains(t, policy, "unsafe")
 	assert.Regexp(t, `<script src="/assets/app-[0-9a-f]{16}\.js" defer></script>`, page)
 	assert.Regexp(t, `<link rel="stylesheet" href="/assets/style-[0-9a-f]{16}\.css">`, page)
-	assert.Equal(t, 1, strings.Count(page, "<script"), "the policy would not run another")
+	assert.Regexp(t, `<script src="/assets/times-[0-9a-f]{16}\.js" defer></script>`, page)
+	assert.Equal(t, 2, strings.Count(page, "<script"), "the policy would not run another")
+	assertTimesMarked(t, page)
 	assert.NotRegexp(t, `(?i)<style|\sstyle=|<[^>]*\son\w+=`, page, "the policy would drop it")
 	for _, bad := range []string{"javascript:", "\u202e", "\x07", "ZgotmplZ", "<no value>"} {
 		assert.NotContains(t, page, bad)

@@ -19,6 +19,7 @@ var things = map[string]thing{
 	"override": {"ovours", "ovweb1", "ovnone"},
 	"schedule": {"db-primary", "web-" + canary, "web-nobody"},
 	"user":     {"dora", "will", "nono"},
+	"silence":  {"sildbs", "silweb", "silnot"},
 }
 
 // rightsInTeams say what each route is to people whose roles are in teams alone.
@@ -28,20 +29,6 @@ var rightsInTeams = map[string]string{
 		GET /api/v1/system
 		GET /system
 		GET /api/v1/stats
-		GET /api/v1/silences
-		GET /api/v1/silences/:id
-		GET /api/v1/silences/preview
-		POST /api/v1/silences
-		DELETE /api/v1/silences/:id
-		GET /api/v2/silences
-		GET /api/v2/silence/:id
-		POST /api/v2/silences
-		DELETE /api/v2/silence/:id
-		GET /silences
-		GET /silences/preview
-		POST /silences
-		POST /silences/:id/expire
-		POST /silences/:id/extend
 		POST /api/v1/remedies/stop
 		POST /api/v1/remedies/resume
 		POST /remedies/stop
@@ -92,7 +79,22 @@ var rightsInTeams = map[string]string{
 		GET /runbooks-coverage
 		GET /runbooks/*
 		POST /incidents/acknowledge
-		POST /overrides`,
+		POST /overrides
+		GET /api/v1/silences
+		GET /api/v1/silences/preview
+		POST /api/v1/silences
+		GET /api/v2/silences
+		POST /api/v2/silences
+		GET /silences
+		GET /silences/preview
+		POST /silences`,
+	"silence": `
+		GET /api/v1/silences/:id
+		DELETE /api/v1/silences/:id
+		GET /api/v2/silence/:id
+		DELETE /api/v2/silence/:id
+		POST /silences/:id/expire
+		POST /silences/:id/extend`,
 	"incident": `
 		GET /api/v1/incidents/:id
 		GET /api/v1/incidents/:id/beside
@@ -163,5 +165,8 @@ var asked = map[string][2]string{
 	"remediate":     {`{"remedy":"restart"}`, "remedy=restart"},
 	"incidents":     {`{"title":"x"}`, ""},
 	"overrides":     {`{"schedule":"db-primary","user":"dora","to":"2026-11-22T06:00:00Z"}`, "schedule=db-primary&kind=replace&user=dora&to=2026-11-22T06:00"},
+	"silences":      {`{"matchers":["team=db","a=b"],"endsAt":"2026-11-22T06:00:00Z","comment":"x"}`, "matchers=a%3Db%2C+team%3Ddb&comment=x&for=1h"},
+	"v2 silences":   {`{"matchers":[{"name":"team","value":"db"}],"startsAt":"2026-11-22T05:00:00Z","endsAt":"2026-11-22T06:00:00Z","comment":"x"}`, ""},
+	"extend":        {``, "for=1h&shown=2026-11-22T06:00:00Z"},
 	"acknowledge":   {``, "id=" + ours + "&id=" + theirs},
 }

@@ -158,6 +158,29 @@ func (w *twoTeams) AnswerOverride(_ context.Context, id, by string, answer tocsi
 	return tocsin.Override{}, tocsin.ErrNotFound
 }
 
+// Silences are one of the team db, and one that is not, whose matchers look much like
+// the team's.
+func (w *twoTeams) Silences(context.Context) ([]tocsin.Silence, error) {
+	one := func(id, comment string, matchers ...string) tocsin.Silence {
+		return tocsin.Silence{ID: id, Matchers: matchers, StartsAt: now, EndsAt: now.Add(time.Hour), CreatedBy: "will", Comment: comment}
+	}
+	return []tocsin.Silence{
+		one("sildbs", "of db", "alertname=Down", "team=db"),
+		one("silweb", canary, `team=~"db|`+canary+`"`, `team="web"`),
+	}, nil
+}
+
+func (w *twoTeams) PutSilence(_ context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+	w.did = append(w.did, strings.TrimSpace(fmt.Sprint("silence ", s.Matchers, " ", s.ID)))
+	s.ID = "silnew"
+	return s, nil
+}
+
+func (w *twoTeams) ExpireSilence(_ context.Context, id, _ string) error {
+	w.did = append(w.did, "expire "+id)
+	return nil
+}
+
 func runOf(incident string) tocsin.Remediation {
 	return tocsin.Remediation{
 		ID: incident + "-r", Remedy: "restart", Incident: incident, Target: said(incident), Mode: tocsin.ModeApprove, State: tocsin.RemediationProposed, ProposedAt: now,
@@ -206,7 +229,12 @@ func (w *twoTeams) Resume(context.Context, string, string) error { return nil }
 // everything wires as much as a server can have.
 func (w *twoTeams) everything(d *server.Deps) {
 	d.Reader, d.Actions, d.Manual, d.OnCall, d.Overrides, d.Remedies, d.Remediator = w, w, w.open, w, w, w, w
-	d.Silencer = &silences{list: []tocsin.Silence{{ID: "s1", Matchers: []string{`a="b"`}, StartsAt: now, EndsAt: now.Add(time.Hour), CreatedBy: "will", Comment: canary}}}
+	d.Silencer = w
+	d.Hides = func(ctx context.Context, who *tocsin.Principal, _ []string) (h tocsin.Hidden, err error) {
+		h.First, err = who.Reader(w).List(ctx, tocsin.Filter{})
+		h.Alerts, h.Incidents, h.Latest = len(h.First), len(h.First), h.First
+		return h, err
+	}
 	d.Runbooks = library{"db.md#down": {ID: "db.md#down", Title: "The database is down", File: "db.md", Alerts: []string{"Down"}, Steps: []tocsin.Step{{ID: "1", Text: "look"}}}}
 	d.Beside = func(ctx context.Context, who *tocsin.Principal, id string) (facts []server.Fact, err error) {
 		list, err := who.Reader(w).List(ctx, tocsin.Filter{})
@@ -251,7 +279,7 @@ func (w *twoTeams) everything(d *server.Deps) {
 	d.System = func(context.Context) (server.System, error) {
 		return server.System{Problem: canary, Providers: []server.Provider{}, Sandbox: []server.SandboxOffer{}}, nil
 	}
-	d.Stats = func() tocsin.Stats { return tocsin.Stats{} }
+	d.Stats = func() tocsin.Stats { return tocsin.Stats{Firing: 4711} }
 	d.Backup = func(_ context.Context, _ string, out io.Writer) (int64, error) { return 0, nil }
 	d.Reload = func(context.Context, string) error { return nil }
 	d.Receivers = func() []string { return []string{"db", "web-" + canary, "web"} }
@@ -274,6 +302,7 @@ func inTeam(name string, role tocsin.Role) tocsin.Principal {
 	return tocsin.Principal{
 		Name: "dora", Role: tocsin.RoleNone, Teams: map[string]tocsin.Role{"db": role},
 		Receivers: map[string]tocsin.Role{"db": role}, Schedules: map[string]tocsin.Role{"db-primary": role},
+		Silences: []tocsin.SilenceScope{{Matchers: []string{`team="db"`}, Role: role}},
 	}
 }
 

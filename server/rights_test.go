@@ -277,7 +277,7 @@ func answerTo(w *world, method, path string, header []string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond) // streams do not end by themselves
 	defer cancel()
 	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader("{}"))
-	r.RemoteAddr, r.Host = fmt.Sprintf("[2001:db8::%x]:1", rand.Uint32N(1<<16)), "tocsin.example.com" // who guesses from one address is soon refused
+	r.RemoteAddr, r.Host = fmt.Sprintf("[2001:db8:%x::1]:1", rand.Uint32N(1<<16)), "tocsin.example.com" // who guesses from one network is soon refused
 	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])

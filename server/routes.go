@@ -46,11 +46,11 @@ func (s *Server) routes() *echo.Echo {
 	for _, kind := range actionKinds() {
 		api.POST("/incidents/:id/"+string(kind), s.responderIn(s.act(kind)))
 	}
-	api.GET("/silences", s.viewer(s.listSilences))
-	api.POST("/silences", s.responder(s.putSilence))
-	api.GET("/silences/preview", s.viewer(needs(s.deps.Hides != nil, "what silences hide", s.hiddenBy)))
-	api.GET("/silences/:id", s.viewer(s.getSilence))
-	api.DELETE("/silences/:id", s.responder(s.expireSilence))
+	api.GET("/silences", s.silenceViewer(s.listSilences))
+	api.POST("/silences", s.silenceResponder(s.putSilence))
+	api.GET("/silences/preview", s.silenceViewer(needs(s.deps.Hides != nil, "what silences hide", s.hiddenBy)))
+	api.GET("/silences/:id", s.silenceViewer(s.getSilence))
+	api.DELETE("/silences/:id", s.responderOfSilence(s.expireSilence))
 	onCall := func(h personal) echo.HandlerFunc {
 		return s.someViewer(needs(s.deps.OnCall != nil, "on-call schedules", h))
 	}
@@ -113,14 +113,6 @@ func (s *Server) paths() []string {
 		}
 	}
 	return paths
-}
-
-func (s *Server) serveMetrics(c echo.Context) error {
-	if s.deps.Metrics == nil {
-		return notFound("metrics")
-	}
-	s.deps.Metrics.ServeHTTP(c.Response(), c.Request())
-	return nil
 }
 
 func (s *Server) openAPI(c echo.Context) error {

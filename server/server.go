@@ -39,6 +39,10 @@ type Server struct {
 	plans chan struct{}
 	// amRoom has room for those who list alerts as Alertmanager does.
 	amRoom chan struct{}
+	// readings is for who reads much of the store, gathering for who gathers metrics,
+	// and scrapes has room for those who are read metrics to.
+	readings, gathering turns
+	scrapes             chan struct{}
 	// board is what everybody may see.
 	board statusBoard
 	// started is when the server was made.
@@ -87,6 +91,9 @@ func New(c Config, d Deps) (*Server, error) {
 		deps:       d,
 		plans:      make(chan struct{}, c.Limits.Plans),
 		amRoom:     make(chan struct{}, amLists),
+		readings:   newTurns(2),
+		gathering:  newTurns(1),
+		scrapes:    make(chan struct{}, scrapesMost),
 		started:    d.Now(),
 		budget:     &budget{limit: int64(c.Limits.Buffered)},
 		flight:     newFlight(),

@@ -1,13 +1,16 @@
 package server
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +28,10 @@ type certificates struct {
 	log   *slog.Logger
 	now   func() time.Time
 
-	mu      sync.Mutex
-	config  *tls.Config
+	mu     sync.Mutex
+	config *tls.Config
+	// senders are the authorities of those who send alerts.
+	senders map[digest]bool
 	until   time.Time
 	looked  time.Time
 	version [3]fileVersion
@@ -108,22 +113,48 @@ func (c *certificates) read(version [3]fileVersion) error {
 	config := &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"},
 	}
+	var senders map[digest]bool
 	if c.files.ClientCAFile != "" {
-		pem, err := os.ReadFile(c.files.ClientCAFile)
+		text, err := os.ReadFile(c.files.ClientCAFile)
 		if err != nil {
 			return err
 		}
 		config.ClientCAs = x509.NewCertPool()
-		if !config.ClientCAs.AppendCertsFromPEM(pem) {
+		if !config.ClientCAs.AppendCertsFromPEM(text) {
 			return errors.New(c.files.ClientCAFile + " holds no certificate as PEM")
 		}
+		senders = authorities(text)
 		config.ClientAuth = tls.VerifyClientCertIfGiven
 		// A session that is taken up again would carry on with an authority that is
 		// trusted no more.
 		config.SessionTicketsDisabled = true
 	}
-	c.config, c.version, c.until = config, version, pair.Leaf.NotAfter
+	c.config, c.senders, c.version, c.until = config, senders, version, pair.Leaf.NotAfter
 	return nil
+}
+
+// authorities are the certificates in PEM.
+func authorities(text []byte) map[digest]bool {
+	out := map[digest]bool{}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		out[sha256.Sum256(block.Bytes)] = true
+	}
+	return out
+}
+
+// trusts reports whether what a connection has shown when it was made is still worth
+// something: its certificates have not ended, and their authority is among those of
+// now. A connection may last for months.
+func (c *certificates) trusts(shown *tls.ConnectionState) bool {
+	c.current()
+	c.mu.Lock()
+	senders := c.senders
+	c.mu.Unlock()
+	now := c.now()
+	return slices.ContainsFunc(shown.VerifiedChains, func(chain []*x509.Certificate) bool {
+		return senders[sha256.Sum256(chain[len(chain)-1].Raw)] &&
+			!slices.ContainsFunc(chain, func(x *x509.Certificate) bool { return now.After(x.NotAfter) })
+	})
 }
 
 // validUntil is when the certificate in force ends.

@@ -173,8 +173,13 @@ func TestClientCertificates(t *testing.T) {
 	assert.Equal(t, 0, post(w.client(w.servers), intake), "of another authority: there is no connection")
 	assert.Equal(t, 401, post(w.client(w.senders), "/api/v1/silences"))
 
+	kept := w.client(w.senders)
+	require.Equal(t, 200, post(kept, intake))
 	others := newAuthority(t, "others")
 	others.write(w.files.ClientCAFile, "CERTIFICATE", others.cert.Raw)
+	told := 0
+	require.Eventually(t, func() bool { told = post(kept, intake); return told != 200 }, 20*time.Second, 100*time.Millisecond, "nor on a connection that was there before")
+	assert.Equal(t, 503, told, "so that a sender that has a new certificate tries again with it")
 	require.Eventually(t, func() bool { return post(w.client(w.senders), intake) == 0 }, 20*time.Second, 100*time.Millisecond, "an authority is trusted no more")
 	assert.Equal(t, 200, post(w.client(others), intake))
 }

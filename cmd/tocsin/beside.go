@@ -33,7 +33,7 @@ func facts(b *runbooks.Beside) []server.Fact {
 	if b.Fired.N == 1 {
 		times = " time, this one"
 	}
-	out := []server.Fact{{Heading: "Fired", Text: b.Fired.String() + times + " since " + stamp(b.Since)}}
+	out := []server.Fact{{Heading: "Fired", Text: b.Fired.String() + times + " since " + inUTC(b.Since)}}
 	for i := range b.Earlier {
 		out = append(out, server.Fact{Heading: "Last time", Text: earlier(&b.Earlier[i]), Incident: b.Earlier[i].Incident})
 	}
@@ -46,7 +46,7 @@ func facts(b *runbooks.Beside) []server.Fact {
 	}
 	for i := range b.Changes {
 		e := &b.Changes[i]
-		out = append(out, server.Fact{Heading: "Changed", Text: stamp(e.At) + " " + e.Text})
+		out = append(out, server.Fact{Heading: "Changed", Text: inUTC(e.At) + " " + e.Text})
 	}
 	if more := b.ChangesTotal.N - len(b.Changes); more > 0 {
 		out = append(out, server.Fact{Heading: "Changed", Text: fmt.Sprintf("and %d more", more)})
@@ -59,7 +59,7 @@ func facts(b *runbooks.Beside) []server.Fact {
 
 // earlier says what was done the last time.
 func earlier(t *runbooks.Earlier) string {
-	parts := []string{fmt.Sprintf("resolved %s after %s", stamp(t.ResolvedAt), t.Took().Round(time.Minute))}
+	parts := []string{fmt.Sprintf("resolved %s after %s", inUTC(t.ResolvedAt), t.Took().Round(time.Minute))}
 	if t.Resolution != "" {
 		parts[0] += ": " + t.Resolution
 	}
@@ -80,3 +80,6 @@ func earlier(t *runbooks.Earlier) string {
 	}
 	return strings.Join(parts, "\n")
 }
+
+// inUTC is a time as pages have it: this machine's clock is nobody's who reads them.
+func inUTC(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

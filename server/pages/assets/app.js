@@ -88,6 +88,7 @@
     const old = $$("input[name=nonce]");
     if (old.length) for (const n of $$("input[name=nonce]", doc)) n.setAttribute("value", old[0].getAttribute("value"));
     for (const b of $$("[data-copy]", doc)) b.hidden = false;
+    times.show(doc);
     return doc;
   };
 
@@ -191,6 +192,7 @@
       if (!answer.ok) throw new Error(answer.status);
       const main = $("main", new DOMParser().parseFromString(await answer.text(), "text/html"));
       for (const e of $$("h1, script", main)) e.remove();
+      times.show(main);
       $("p", details).before(...main.childNodes);
     } catch {
       delete details.dataset.filled;
@@ -204,14 +206,6 @@
 
   // ---- dragging over a timeline fills the form of an override
 
-  const clock = (ms, timeZone) => { // as a field for a time wants it, on that wall clock
-    const parts = {};
-    let format;
-    const look = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    try { format = new Intl.DateTimeFormat("en", { ...look, timeZone }); } catch { format = new Intl.DateTimeFormat("en", { ...look, timeZone: "UTC" }); }
-    for (const p of format.formatToParts(ms)) parts[p.type] = p.value;
-    return `${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}`;
-  };
   let drag;
   document.addEventListener("pointerdown", (e) => {
     const svg = e.target.closest?.("svg[data-schedule]");
@@ -242,12 +236,15 @@
     if (!fill || Math.abs(to - from) < .005) return;
     const [first, last] = [Date.parse(svg.dataset.from), Date.parse(svg.dataset.to)];
     const quarter = 15 * 60 * 1000;
-    const time = (part) => clock(Math.round((first + (last - first) * part) / quarter) * quarter, svg.dataset.zone);
+    const time = (part) => { // on that schedule's clock; empty where the browser does not know it
+      try { return times.wall(Math.round((first + (last - first) * part) / quarter) * quarter, svg.dataset.zone); } catch { return ""; }
+    };
     const box = $("#swap[open]") || $("#override"); // the form that is being filled in
     const field = (name) => $("#" + box.id + "-" + name);
     field("schedule").value = svg.dataset.schedule;
     field("from").value = time(Math.min(from, to));
     field("to").value = time(Math.max(from, to));
+    field("to").dispatchEvent(new Event("change", { bubbles: true }));
     box.open = true;
     field("user").focus();
     say("The times are filled in.");
@@ -297,6 +294,7 @@
     x: ["select it", () => { const b = here() && $("input", here()); if (b) b.checked = !b.checked; return Boolean(b); }],
     a: ["acknowledge it, or what is selected", acknowledge],
     r: ["resolve it", resolve],
+    u: ["times in UTC, or where you are", () => times.flip()],
     "/": ["filter", () => { const q = $("#q"); if (q) { q.closest("details").open = true; q.focus(); } return Boolean(q); }],
     "?": ["this help", () => help()],
   };
