@@ -25,8 +25,23 @@ type Case struct {
 	Incident *tocsin.Incident
 	// Rule is the name of its first alert; empty: it has none.
 	Rule string
-	// Timeline, oldest first.
+	// Timeline, oldest first. Only events whose kind Counts matter; the others may be left out.
 	Timeline []tocsin.Event
+}
+
+// Counts reports whether events of a kind matter to what counts of a case.
+func Counts(kind tocsin.EventKind) bool {
+	switch kind {
+	case tocsin.EventAcknowledged, tocsin.EventReturned, tocsin.EventReopened, tocsin.EventCalled:
+		return true
+	default:
+		return isWork(kind)
+	}
+}
+
+// isWork reports whether it is a trace of work.
+func isWork(kind tocsin.EventKind) bool {
+	return kind == tocsin.EventNote || kind == tocsin.EventStep || kind == tocsin.EventRemediation
 }
 
 // Page is one call of a person: what made them look up.
@@ -59,9 +74,7 @@ func Look(c *Case) Seen {
 		return s
 	}
 	s.Ended = i.ResolvedAt
-	s.Idle = !s.Acknowledged.IsZero() && !slices.ContainsFunc(c.Timeline, func(e tocsin.Event) bool {
-		return e.Kind == tocsin.EventNote || e.Kind == tocsin.EventStep || e.Kind == tocsin.EventRemediation
-	})
+	s.Idle = !s.Acknowledged.IsZero() && !slices.ContainsFunc(c.Timeline, func(e tocsin.Event) bool { return isWork(e.Kind) })
 	s.Brief = s.Acknowledged.IsZero() && i.ResolvedBy == "" && i.ResolvedAt.Sub(i.OpenedAt) < Brief
 	return s
 }

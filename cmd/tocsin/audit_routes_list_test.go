@@ -29,15 +29,15 @@ func newChanger(t *testing.T) *changer {
 remediations:
   - {name: cure, command: ['%s', '{{node}}'], sha256: %s, parameters: [{name: node, label: instance, pattern: '[a-z]{1,40}'}], matchers: ['alertname="NodeDown"'], mode: approve, sandbox: {require: none}}
 `, cure, sum))
-	text := bytes.Replace(read(t, d.file), []byte("slack: {"), []byte("slack: {signing_secret: clicks-are-signed, "), 1)
-	text = bytes.Replace(text, []byte("pagerduty: {"), []byte("pagerduty: {webhook_secrets: [hooks-are-signed], "), 1)
+	text := bytes.Replace(read(t, d.file), []byte("slack: {"), []byte("slack: {signing_secret: canary-clicks-are-signed, "), 1)
+	text = bytes.Replace(text, []byte("pagerduty: {"), []byte("pagerduty: {webhook_secrets: [canary-hooks-are-signed], "), 1)
 	require.NoError(t, os.WriteFile(d.file, text, 0o600))
 	d.putRunbook(stepsBefore)
 	d.start()
 	d.slack.SetCallbacks(slacktest.Callbacks{
-		Secret: "clicks-are-signed", Interactions: d.url + "/slack/interactions", Commands: d.url + "/slack/commands", Self: d.slackURL,
+		Secret: "canary-clicks-are-signed", Interactions: d.url + "/slack/interactions", Commands: d.url + "/slack/commands", Self: d.slackURL,
 	})
-	d.pagerduty.Subscribe(pagerdutytest.Subscription{URL: d.url + "/webhook/pagerduty", Secrets: []string{"hooks-are-signed"}})
+	d.pagerduty.Subscribe(pagerdutytest.Subscription{URL: d.url + "/webhook/pagerduty", Secrets: []string{"canary-hooks-are-signed"}})
 	return &changer{duty: d}
 }
 
@@ -191,7 +191,7 @@ func formChanges() map[string]routeChange {
 }
 
 func doorChanges() map[string]routeChange {
-	const key = `{"routing_key":"0123456789abcdef0123456789abcdef",`
+	const key = `{"routing_key":"canary0123456789abcdef0123456789",`
 	return map[string]routeChange{
 		"POST /webhook/alertmanager": {kind: tocsin.EventOpened, actor: noActor, origin: "Alertmanager from 127.0.0.1", by: func(c *changer) { c.opened() }},
 		"POST /webhook/json/{name}": {

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tocsin-oncall/tocsin"
 	"github.com/tocsin-oncall/tocsin/insights"
+	"github.com/tocsin-oncall/tocsin/storage/bolt"
 )
 
 const (
@@ -70,25 +72,24 @@ func (a *App) insights(ctx context.Context, who *tocsin.Principal, from, to time
 
 // read lists by what somebody may view, and reads what is listed of the store. cut is
 // true where there was not the time for all of it.
-func (d *insightDesk) read(ctx context.Context, store, list tocsin.Reader, from, to time.Time) (all []insights.Seen, cut bool, err error) {
+func (d *insightDesk) read(ctx context.Context, store *bolt.Store, list tocsin.Reader, from, to time.Time) (all []insights.Seen, cut bool, err error) {
 	f := tocsin.Filter{Archived: true, Limit: insightRows}
 	for {
 		part, err := list.List(ctx, f)
-		for _, inc := range part {
-			if err != nil || inc.OpenedAt.Before(from) {
-				break
+		older := slices.IndexFunc(part, func(i *tocsin.Incident) bool { return i.OpenedAt.Before(from) })
+		if err == nil {
+			listed := part
+			if older >= 0 {
+				listed = part[:older]
 			}
-			var s insights.Seen
-			if s, err = d.look(ctx, store, inc, to); err == nil {
-				all = append(all, s)
-			}
+			all, err = d.look(ctx, store, all, listed, to)
 		}
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			return all, true, nil
 		case err != nil:
 			return nil, false, err
-		case len(part) < insightRows || part[len(part)-1].OpenedAt.Before(from):
+		case len(part) < insightRows || older >= 0:
 			return all, false, nil
 		}
 		last := part[len(part)-1]
@@ -96,37 +97,34 @@ func (d *insightDesk) read(ctx context.Context, store, list tocsin.Reader, from,
 	}
 }
 
-// look says what counts of an incident, as of now.
-func (d *insightDesk) look(ctx context.Context, r tocsin.Reader, inc *tocsin.Incident, now time.Time) (insights.Seen, error) {
-	if s, known := d.recall(inc); known {
-		return s, nil
+// look appends what counts of the incidents, as of now; where it fails, of those before
+// the one that it fails at.
+func (d *insightDesk) look(ctx context.Context, store *bolt.Store, all []insights.Seen, listed []*tocsin.Incident, now time.Time) ([]insights.Seen, error) {
+	var unread []*tocsin.Incident
+	var places []int
+	start := len(all)
+	for n, inc := range listed {
+		s, known := d.recall(inc)
+		all = append(all, s)
+		if !known {
+			unread, places = append(unread, inc), append(places, start+n)
+		}
 	}
-	c, err := insightCase(ctx, r, inc)
-	if err != nil {
-		return insights.Seen{}, err
+	done := 0
+	err := store.Extracts(ctx, unread, insightEvents, insights.Counts, func(of int, e bolt.Extract) {
+		inc := unread[of]
+		c := insights.Case{Incident: inc, Timeline: e.Events}
+		if e.First != nil {
+			c.Rule = e.First.Name()
+		}
+		s := insights.Look(&c)
+		all[places[of]], done = s, of+1
+		if !inc.Open() && now.Sub(inc.ResolvedAt) > insightRest {
+			d.remember(inc, s)
+		}
+	})
+	if done < len(unread) {
+		all = all[:places[done]]
 	}
-	s := insights.Look(&c)
-	if !inc.Open() && now.Sub(inc.ResolvedAt) > insightRest {
-		d.remember(inc, s)
-	}
-	return s, nil
-}
-
-func insightCase(ctx context.Context, r tocsin.Reader, inc *tocsin.Incident) (insights.Case, error) {
-	c := insights.Case{Incident: inc}
-	if err := ctx.Err(); err != nil {
-		return c, err
-	}
-	alerts, err := r.AlertsOf(ctx, inc.ID, 1)
-	if err != nil && !errors.Is(err, tocsin.ErrNotFound) {
-		return c, err
-	}
-	if len(alerts) > 0 {
-		c.Rule = alerts[0].Name()
-	}
-	c.Timeline, err = r.Timeline(ctx, inc.ID, 0, insightEvents)
-	if errors.Is(err, tocsin.ErrNotFound) {
-		err = nil // the retention has just taken it
-	}
-	return c, err
+	return all, err
 }

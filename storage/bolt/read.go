@@ -263,8 +263,12 @@ func (s *Store) archivedAlerts(ctx context.Context, id string, limit int) ([]toc
 		return nil, notFound(id)
 	}
 	var records []tocsin.AlertRecord
-	err := s.view(func(tx *bbolt.Tx) (err error) {
-		records, err = archivedStates(ctx, tx, opened, id, limit)
+	err := s.view(func(tx *bbolt.Tx) error {
+		rec, err := getArchived(tx, opened, id)
+		if err != nil {
+			return err
+		}
+		records, err = archivedStates(ctx, tx, opened, rec.Incident, limit)
 		if err != nil {
 			return err
 		}
@@ -275,16 +279,12 @@ func (s *Store) archivedAlerts(ctx context.Context, id string, limit int) ([]toc
 
 // archivedStates reads the states of an archived incident, firing ones first:
 // a person may resolve an incident whose alerts still fire.
-func archivedStates(ctx context.Context, tx *bbolt.Tx, opened uint64, id string, limit int) ([]tocsin.AlertRecord, error) {
-	key := appendIncidentKey(nil, opened, id)
-	rec, err := getArchived(tx, opened, id)
-	if err != nil {
-		return nil, err
-	}
+func archivedStates(ctx context.Context, tx *bbolt.Tx, opened uint64, inc *tocsin.Incident, limit int) ([]tocsin.AlertRecord, error) {
+	key := appendIncidentKey(nil, opened, inc.ID)
 	var firing, rest []tocsin.AlertRecord
 	c := bucketStates.of(tx).Cursor()
 	for k, v := c.Seek(key); belongs(k, key); k, v = c.Next() {
-		if len(firing) == limit || len(firing) == int(rec.Firing) && len(firing)+len(rest) >= limit {
+		if len(firing) == limit || len(firing) == int(inc.Firing) && len(firing)+len(rest) >= limit {
 			break
 		}
 		if err := ctx.Err(); err != nil {

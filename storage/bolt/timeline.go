@@ -67,13 +67,15 @@ func (s *Store) lastOf(id string) (uint64, error) {
 }
 
 func readEvent(events *bbolt.Bucket, seq uint64) (eventRecord, error) {
-	var r eventRecord
-	key := eventKey(seq)
-	value := events.Get(key)
+	return parseEvent(seq, events.Get(eventKey(seq)))
+}
+
+// parseEvent decodes an event's record; nil: there is none.
+func parseEvent(seq uint64, value []byte) (r eventRecord, err error) {
 	if value == nil {
 		return r, fmt.Errorf("event %d: %w", seq, tocsin.ErrNotFound)
 	}
-	if err := decode("event", key, value, &r); err != nil {
+	if err := decode("event", eventKey(seq), value, &r); err != nil {
 		return r, err
 	}
 	if r.Prev >= seq {
