@@ -118,6 +118,9 @@ func (k *Keeper) CreateToken(ctx context.Context, t tocsin.Token) (made tocsin.T
 	seed := tocsin.NewSeed()
 	secret = newToken()
 	err = k.store.Update(ctx, func(tx tocsin.Tx) error {
+		if err := tocsin.Again(ctx, tx, tocsin.MadeToken, now); err != nil {
+			return err
+		}
 		docs, _ := tx.Documents(kindToken)
 		kept, err := dropExpired(tx, docs, now)
 		if err != nil {
@@ -131,7 +134,10 @@ func (k *Keeper) CreateToken(ctx context.Context, t tocsin.Token) (made tocsin.T
 			CreatedAt: now, ExpiresAt: t.ExpiresAt.UTC(),
 		}
 		tx.Append(tocsin.Event{Kind: tocsin.EventAccess, At: now, Actor: t.CreatedBy, Text: fmt.Sprintf("made the token %s (%s), %s", made.ID, made.Name, made.Role), After: lifeOf(made)})
-		return put(tx, kindToken, made.ID, tokenRecord{Token: made, Hash: hashOf(secret)})
+		if err := put(tx, kindToken, made.ID, tokenRecord{Token: made, Hash: hashOf(secret)}); err != nil {
+			return err
+		}
+		return tocsin.Done(ctx, tx, tocsin.MadeToken, made.ID, now)
 	})
 	if err != nil {
 		return tocsin.Token{}, "", err

@@ -43,12 +43,15 @@ func (e *Engine) OpenManual(ctx context.Context, m tocsin.Manual) (id string, er
 	var events []tocsin.Event
 	err = e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		events = nil
+		if err := tocsin.Again(ctx, tx, tocsin.MadeIncident, now); err != nil {
+			return err
+		}
 		var group tocsin.Key
 		if m.Key != "" {
 			group = tocsin.NewKey("manual", m.Key)
 			if inc := tx.ByGroup(group); inc != nil && inc.Open() {
 				id = inc.ID
-				return nil
+				return tocsin.Done(ctx, tx, tocsin.MadeIncident, id, now)
 			}
 		}
 		inc := &tocsin.Incident{
@@ -69,7 +72,7 @@ func (e *Engine) OpenManual(ctx context.Context, m tocsin.Manual) (id string, er
 		events = d.events
 		tx.PutIncident(inc)
 		tx.Append(events...)
-		return nil
+		return tocsin.Done(ctx, tx, tocsin.MadeIncident, id, now)
 	})
 	if err == nil {
 		e.tell(events)

@@ -66,11 +66,14 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 	made := o
 	err := e.o.Store.Update(ctx, func(tx tocsin.Tx) error {
 		made = o
+		if err := tocsin.Again(ctx, tx, tocsin.MadeOverride, now); err != nil {
+			return err
+		}
 		all := e.lib.overridesIn(tx)
 		for i := range all {
 			if sameOverride(&all[i], &made) {
 				made = all[i]
-				return nil
+				return tocsin.Done(ctx, tx, tocsin.MadeOverride, made.ID, now)
 			}
 		}
 		gone := retired(all, now)
@@ -86,7 +89,10 @@ func (e *Engine) PutOverride(ctx context.Context, o tocsin.Override) (tocsin.Ove
 		}
 		rules.tellOfSwap(tx, &made, seed, now)
 		tx.Append(overridden(nil, &made, made.CreatedBy, now))
-		return putOverride(tx, &made)
+		if err := putOverride(tx, &made); err != nil {
+			return err
+		}
+		return tocsin.Done(ctx, tx, tocsin.MadeOverride, made.ID, now)
 	})
 	if err == nil {
 		e.changed()
@@ -183,6 +189,9 @@ func (e *Engine) AnswerOverride(ctx context.Context, id, by string, answer tocsi
 		o = tocsin.Override{}
 		if err := json.Unmarshal(value, &o); err != nil {
 			return fmt.Errorf("override %s: %w", id, err)
+		}
+		if err := tocsin.Allowed(ctx, &o); err != nil {
+			return err
 		}
 		was := o
 		changed, err := rules.answer(&o, by, answer, now)

@@ -136,7 +136,8 @@ func (r *Router) Receive(ctx context.Context, batch tocsin.Batch) (tocsin.Outcom
 // PutSilence makes a silence, or changes the one of the same ID, and returns it
 // as it was kept. An empty ID asks for a new one; a zero StartsAt means now. The
 // alerts that fire are decided again before PutSilence returns, or, when there
-// are too many for ctx, soon after.
+// are too many for ctx, soon after. A silence is changed, or ended, only where
+// tocsin.OnlyIf allows it.
 func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silence, error) {
 	now, seed := r.o.Now(), tocsin.NewSeed()
 	if s.StartsAt.IsZero() {
@@ -148,18 +149,28 @@ func (r *Router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silen
 	isNew := s.ID == ""
 	s.UpdatedAt = now
 	err := r.o.Store.Update(ctx, func(tx tocsin.Tx) error {
+		if err := tocsin.Again(ctx, tx, tocsin.MadeSilence, now); err != nil {
+			return err
+		}
 		for n := 0; isNew; n++ {
 			s.ID = seed.ID(n)
 			if !hasSilence(tx, s.ID) {
 				break
 			}
 		}
-		if !isNew && !hasSilence(tx, s.ID) {
+		was := findSilence(tx, s.ID)
+		switch {
+		case isNew:
+		case was == nil:
 			return tocsin.ErrNotFound
+		default:
+			if err := tocsin.Allowed(ctx, was); err != nil {
+				return err
+			}
 		}
-		tx.Append(silenced(findSilence(tx, s.ID), &s, s.CreatedBy, "made", now))
+		tx.Append(silenced(was, &s, s.CreatedBy, "made", now))
 		tx.PutSilence(s)
-		return nil
+		return tocsin.Done(ctx, tx, tocsin.MadeSilence, s.ID, now)
 	})
 	if err != nil {
 		return s, err
@@ -188,6 +199,9 @@ func (r *Router) ExpireSilence(ctx context.Context, id, by string) error {
 		for _, s := range tx.Silences() {
 			if s.ID != id {
 				continue
+			}
+			if err := tocsin.Allowed(ctx, &s); err != nil {
+				return err
 			}
 			if was := s; now.Before(s.EndsAt) {
 				s.EndsAt, s.UpdatedAt = now, now

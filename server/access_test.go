@@ -27,7 +27,24 @@ type keeper struct {
 	sessions map[string]tocsin.Session
 	origins  []string
 	frozen   bool // sessions do not end
+	once     papers
 	err      error
+}
+
+// papers are documents, of each kind in the order in which they came.
+type papers struct{ of map[string][]tocsin.Document }
+
+func (p *papers) Documents(kind string) ([]tocsin.Document, uint64) { return p.of[kind], 0 }
+
+func (p *papers) Document(string, string) []byte { return nil }
+
+func (p *papers) DeleteDocument(string, string) {}
+
+func (p *papers) PutDocument(kind, id string, value []byte) {
+	if p.of == nil {
+		p.of = map[string][]tocsin.Document{}
+	}
+	p.of[kind] = append(p.of[kind], tocsin.Document{ID: id, Value: value})
 }
 
 func (k *keeper) Token(_ context.Context, secret string) (tocsin.Token, error) {
@@ -49,6 +66,12 @@ func (k *keeper) Tokens(context.Context) (list []tocsin.Token, err error) {
 
 func (k *keeper) CreateToken(ctx context.Context, t tocsin.Token) (tocsin.Token, string, error) {
 	t.ID, t.CreatedAt = "t00001", now
+	if err := tocsin.Again(ctx, &k.once, tocsin.MadeToken, now); err != nil {
+		return t, "", err
+	}
+	if err := tocsin.Done(ctx, &k.once, tocsin.MadeToken, t.ID, now); err != nil {
+		return t, "", err
+	}
 	k.origins = append(k.origins, tocsin.OriginOf(ctx))
 	return t, "tocsin_SHOWNONCE", k.err
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -53,6 +54,21 @@ func unchanged(c echo.Context) func(tag string) error {
 		}
 		return refuse(http.StatusPreconditionFailed, codeChanged, headerIfMatch, "somebody has changed it since; read it again, and then decide")
 	}
+}
+
+// asRead returns a context under which a T is changed only where If-Match holds of it.
+func asRead[T any](ctx context.Context, c echo.Context) context.Context {
+	hold := unchanged(c)
+	if hold == nil {
+		return ctx
+	}
+	return tocsin.OnlyIf(ctx, func(was *T) error {
+		tag, err := etagOf(was)
+		if err != nil {
+			return err
+		}
+		return hold(tag)
+	})
 }
 
 // match reports whether a list of tags has this one. A weak tag counts as the

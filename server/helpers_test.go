@@ -85,11 +85,28 @@ func (r *router) Act(_ context.Context, id string, a tocsin.Action) error {
 	return err
 }
 
-func (r *router) ExpireSilence(_ context.Context, id, by string) error {
+func (r *router) ExpireSilence(ctx context.Context, id, by string) error {
+	if err := r.allowed(ctx, id); err != nil {
+		return err
+	}
 	return r.do("expire", id, by)
 }
 
-func (r *router) PutSilence(_ context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+// allowed holds what is asked of a silence that is changed, as the store's transaction
+// does.
+func (r *router) allowed(ctx context.Context, id string) error {
+	for n := range r.silences {
+		if r.silences[n].ID == id {
+			return tocsin.Allowed(ctx, &r.silences[n])
+		}
+	}
+	return nil
+}
+
+func (r *router) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+	if err := r.allowed(ctx, s.ID); err != nil {
+		return s, err
+	}
 	r.put = s
 	r.puts++
 	s.ID = "s1s1s1"

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	tocsin "github.com/tocsin-oncall/tocsin"
 )
 
 // How long, and how many bytes of answers, are remembered for those who ask again.
 const (
-	onceLife  = 24 * time.Hour
+	onceLife  = tocsin.OnceLife
 	onceBytes = 16 << 20
 	// onceCost is what an answer costs beside its bytes.
 	onceCost = 512
@@ -28,8 +30,8 @@ const codeReused = "key_reused"
 const headerReplayed = "Idempotency-Replayed"
 
 // onces are the requests with an Idempotency-Key that were answered, or are under
-// way, so that asking again changes nothing more. They are this process's: what must
-// outlive it, actions and incidents by hand, has its key in the store as well.
+// way, so that asking again changes nothing more. They are this process's: what would
+// be made twice without it has its key in the store as well, and so have actions.
 type onces struct {
 	mu    sync.Mutex
 	of    map[digest]*once
@@ -111,6 +113,9 @@ func (s *Server) once(c echo.Context, who caller, h personal) error {
 	}
 	var answer *once
 	defer func() { s.onces.end(begun, answer) }()
+	if err := s.keep(c, who.Principal, name, begun.body); err != nil {
+		return s.repeated(c, err)
+	}
 	kept := &keptAnswer{ResponseWriter: c.Response().Writer}
 	c.Response().Writer = kept
 	err = h(c, who.Principal)
@@ -118,18 +123,18 @@ func (s *Server) once(c echo.Context, who caller, h personal) error {
 	if err == nil && c.Response().Status < http.StatusMultipleChoices {
 		answer = kept.once(c)
 	}
-	return err
+	return s.repeated(c, err)
 }
 
 // again answers as the first time was answered.
 func (o *once) again(c echo.Context, body digest) error {
 	switch {
 	case o.body != body:
-		return refuse(http.StatusUnprocessableEntity, codeReused, headerIdempotency, "this key was sent before, with another body; make a new key for something new")
+		return errReused()
 	case !o.answered:
 		return refuse(http.StatusConflict, codeConflict, headerIdempotency, "a request with this key is under way; ask again in a second")
 	case o.secret:
-		return refuse(http.StatusConflict, codeConflict, headerIdempotency, "it was done, and its answer, which is a secret, is not kept; look at what there is, and take back what is of no use")
+		return errSecret()
 	}
 	h := c.Response().Header()
 	for name, values := range o.header {
@@ -137,6 +142,14 @@ func (o *once) again(c echo.Context, body digest) error {
 	}
 	h.Set(headerReplayed, "true")
 	return c.Blob(o.status, h.Get(echo.HeaderContentType), o.text)
+}
+
+func errReused() error {
+	return refuse(http.StatusUnprocessableEntity, codeReused, headerIdempotency, "this key was sent before, with another body; make a new key for something new")
+}
+
+func errSecret() error {
+	return refuse(http.StatusConflict, codeConflict, headerIdempotency, "it was done, and its answer, which is a secret, is not kept; look at what there is, and take back what is of no use")
 }
 
 // keptAnswer is an answer that is kept while it is written.

@@ -2,6 +2,9 @@ package server_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -125,4 +128,57 @@ func TestAKeyOpensNothing(t *testing.T) {
 	require.Equal(t, 200, ask())
 	theirs = map[string]tocsin.Role{"web": tocsin.RoleResponder}
 	assert.Equal(t, 404, ask())
+}
+
+// What was made before, as far as the store knows, is shown as it is now, with the
+// rights of now. How keys are named in the store does not change.
+func TestARepeatIsAnsweredAsItIsNow(t *testing.T) {
+	t.Parallel()
+	m := &medicine{}
+	w := newWorld(t, server.Config{}, func(d *server.Deps) {
+		withRota(d).overrides = []tocsin.Override{{ID: "o00001", Kind: tocsin.OverrideReplace, State: tocsin.OverrideActive, Schedule: "primary", User: "bo", From: now, To: now.Add(time.Hour)}}
+		d.Remedies, d.Remediator, d.Tokens = m, m, &keeper{}
+		d.Manual = func(context.Context, tocsin.Manual) (string, error) { return "", errors.New("it would be made again") }
+	})
+	w.router.silences = []tocsin.Silence{{ID: "s00001", Matchers: []string{`a="b"`}, StartsAt: now, EndsAt: now.Add(time.Hour), CreatedBy: "ana", Comment: "c"}}
+	w.reader.detail.incident = &tocsin.Incident{ID: "k7f3q9", State: tocsin.Resolved, Severity: tocsin.Error, Receivers: []string{"page"}}
+	ask := func(path string, made tocsin.Made, id, first, body string) (int, string, string) {
+		docs := &papers{}
+		name := sha256.Sum256(fmt.Appendf(nil, "%q %q %q %q %q", "", "", "POST", path, "key-1"))
+		o := &tocsin.Once{Name: name, Body: fmt.Sprintf("%x", sha256.Sum256([]byte(first))), Makes: made}
+		require.NoError(t, tocsin.Done(tocsin.WithOnce(t.Context(), o), docs, made, id, now))
+		w.reader.documents = docs.of
+		rec := w.ask("POST", path, body, "Idempotency-Key", "key-1")
+		return rec.Code, rec.Body.String(), rec.Header().Get("Idempotency-Replayed")
+	}
+	for _, tc := range []struct {
+		path string
+		made tocsin.Made
+		id   string
+		body string
+	}{
+		{"/api/v1/incidents", tocsin.MadeIncident, "k7f3q9", `{"title":"t"}`},
+		{"/api/v1/silences", tocsin.MadeSilence, "s00001", `{"matchers":["a=\"b\""],"endsAt":"2026-11-22T05:00:00Z","comment":"it is over"}`},
+		{"/api/v2/silences", tocsin.MadeSilence, "s00001", `{"matchers":[{"name":"a","value":"b","isRegex":false}],"startsAt":"2026-11-22T04:00:00Z","endsAt":"2026-11-22T05:00:00Z","createdBy":"ana","comment":"it is over"}`},
+		{"/api/v1/overrides", tocsin.MadeOverride, "o00001", `{"schedule":"primary","user":"bo","to":"2026-11-22T05:00:00Z"}`},
+		{"/api/v1/incidents/k7f3q9/remediate", tocsin.MadeRemediation, "r1", `{"remedy":"restart-node"}`},
+	} {
+		code, text, replayed := ask(tc.path, tc.made, tc.id, tc.body, tc.body)
+		assert.Equal(t, 200, code, tc.path)
+		assert.Contains(t, text, `"`+tc.id+`"`, tc.path)
+		assert.Equal(t, "true", replayed, tc.path)
+		code, text, replayed = ask(tc.path, tc.made, "gone00", tc.body, tc.body)
+		assert.Equal(t, 409, code, tc.path)
+		assert.Contains(t, text, "gone00, which is not there any more", tc.path)
+		assert.Empty(t, replayed, tc.path)
+		code, _, replayed = ask(tc.path, tc.made, tc.id, tc.body, tc.body+" ")
+		assert.Equal(t, 422, code, tc.path)
+		assert.Empty(t, replayed, tc.path)
+	}
+	assert.Empty(t, m.did)
+	assert.Zero(t, w.router.puts)
+	token := `{"name":"ci","role":"viewer"}`
+	code, text, _ := ask("/api/v1/tokens", tocsin.MadeToken, "t00001", token, token)
+	assert.Equal(t, 409, code)
+	assert.Contains(t, text, "which is a secret, is not kept")
 }

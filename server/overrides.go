@@ -81,23 +81,6 @@ func (s *Server) findOverride(ctx context.Context, who *tocsin.Principal, id str
 	return list[i], nil
 }
 
-// overrideUnchanged holds what If-Match asks for, as silenceUnchanged does.
-func (s *Server) overrideUnchanged(c echo.Context, id string) error {
-	hold := unchanged(c)
-	if hold == nil {
-		return nil
-	}
-	o, err := s.findOverride(c.Request().Context(), whoOf(c), id)
-	if err != nil {
-		return err
-	}
-	tag, err := etagOf(o)
-	if err != nil {
-		return err
-	}
-	return hold(tag)
-}
-
 func (s *Server) putOverride(c echo.Context, who *tocsin.Principal) error {
 	var in tocsin.Override
 	if err := s.bind(c, &in, false); err != nil {
@@ -205,10 +188,7 @@ func (s *Server) answerOverride(answer tocsin.OverrideAnswer) personal {
 		if err := s.mayChange(ctx, who, id, answer); err != nil {
 			return err
 		}
-		if err := s.overrideUnchanged(c, id); err != nil {
-			return err
-		}
-		out, err := s.deps.Overrides.AnswerOverride(ctx, id, by, answer)
+		out, err := s.deps.Overrides.AnswerOverride(asRead[tocsin.Override](ctx, c), id, by, answer)
 		if err != nil {
 			return missing(err, "override", id)
 		}

@@ -308,7 +308,7 @@ func (s *Server) expireSilenceForm(c echo.Context, who *tocsin.Principal) error 
 	if _, err := s.form(c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	ctx, cancel := context.WithTimeout(changingSilence(c, who), s.config.Limits.Wait)
 	defer cancel()
 	id := param(c, "id")
 	if err := s.deps.Silencer.ExpireSilence(ctx, id, pageActor(who)); err != nil {
@@ -346,6 +346,13 @@ func (s *Server) extendSilence(c echo.Context, who *tocsin.Principal) error {
 	case !ends.Equal(shown):
 		return refuse(http.StatusConflict, codeConflict, "", "somebody changed it while you were looking: it ends at %s; nothing was done", when(found.EndsAt))
 	}
+	was := found.EndsAt
+	c.SetRequest(c.Request().WithContext(tocsin.OnlyIf(c.Request().Context(), func(now *tocsin.Silence) error {
+		if now.EndsAt.Equal(was) {
+			return nil
+		}
+		return refuse(http.StatusConflict, codeConflict, "", "somebody changed it in this moment: it ends at %s; nothing was done", when(now.EndsAt))
+	})))
 	found.EndsAt = ends.Add(d)
 	found.CreatedBy = pageActor(who)
 	if _, err := s.keepSilence(c, who, found); err != nil {

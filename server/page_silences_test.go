@@ -24,13 +24,16 @@ type silences struct {
 	err  error
 }
 
-func (s *silences) PutSilence(_ context.Context, in tocsin.Silence) (tocsin.Silence, error) {
+func (s *silences) PutSilence(ctx context.Context, in tocsin.Silence) (tocsin.Silence, error) {
 	if s.err != nil {
 		return in, s.err
 	}
 	s.puts++
 	for i := range s.list {
 		if s.list[i].ID == in.ID {
+			if err := tocsin.Allowed(ctx, &s.list[i]); err != nil {
+				return in, err
+			}
 			s.list[i] = in
 			return in, nil
 		}
@@ -40,9 +43,12 @@ func (s *silences) PutSilence(_ context.Context, in tocsin.Silence) (tocsin.Sile
 	return in, nil
 }
 
-func (s *silences) ExpireSilence(_ context.Context, id, by string) error {
+func (s *silences) ExpireSilence(ctx context.Context, id, by string) error {
 	for i := range s.list {
 		if s.list[i].ID == id {
+			if err := tocsin.Allowed(ctx, &s.list[i]); err != nil {
+				return err
+			}
 			s.list[i].EndsAt, s.list[i].Comment = now, s.list[i].Comment+" ended by "+by
 			return nil
 		}

@@ -2,6 +2,8 @@ package server
 
 import (
 	"cmp"
+	"crypto/rand"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -38,6 +40,8 @@ type accessView struct {
 	Roles                    []tocsin.Role
 	Teams                    []string
 	Form                     tokenForm
+	// Once names the form, each time another.
+	Once string
 	// Mine is the log-in of who looks at it.
 	Mine string
 }
@@ -56,7 +60,7 @@ func (s *Server) accessPage(c echo.Context, _ *tocsin.Principal) error {
 func (s *Server) showAccess(c echo.Context, status int, f tokenForm) error {
 	v := accessView{
 		page: s.top(c, "Tokens and log-ins", 0), HasTokens: s.deps.Tokens != nil, HasSessions: s.deps.Sessions != nil,
-		Roles: append(tocsin.Roles(), tocsin.RoleIntake), Form: f,
+		Roles: append(tocsin.Roles(), tocsin.RoleIntake), Form: f, Once: rand.Text(),
 	}
 	if s.deps.Teams != nil {
 		v.Teams = s.deps.Teams()
@@ -88,7 +92,7 @@ func (s *Server) showAccess(c echo.Context, status int, f tokenForm) error {
 }
 
 // tokenMade makes a token, and answers with its text, which is not to be had again:
-// it is in no address, and is not kept by the browser.
+// it is in no address, and is not kept by the browser, which may send the form again.
 func (s *Server) tokenMade(c echo.Context, who *tocsin.Principal) error {
 	f, err := s.form(c)
 	if err != nil {
@@ -99,8 +103,15 @@ func (s *Server) tokenMade(c echo.Context, who *tocsin.Principal) error {
 	if err != nil {
 		return s.tokenRefused(c, &typed, err)
 	}
-	made, secret, err := s.makeToken(c.Request().Context(), t)
-	if err != nil {
+	made, secret, err := s.makeToken(onceForm(c, who, f, tocsin.MadeToken), t)
+	var was *tocsin.RepeatError
+	switch {
+	case errors.As(err, &was):
+		return s.page(c, http.StatusConflict, "tokenwas", struct {
+			page
+			ID string
+		}{s.top(c, "Token made before", 0), was.ID})
+	case err != nil:
 		return s.tokenRefused(c, &typed, err)
 	}
 	return s.page(c, http.StatusOK, "tokenmade", struct {

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -74,4 +75,38 @@ func TestTokenFromThePage(t *testing.T) {
 	assert.Equal(t, 303, w.send("/sessions/s-viewer/end", formOf(), asAdmin...).Code)
 	assert.Equal(t, 404, w.send("/sessions/s-viewer/end", formOf(), asAdmin...).Code)
 	assert.Equal(t, 415, w.ask("POST", "/tokens", "{}", asAdmin...).Code)
+}
+
+// A form that is sent again, as a browser does that is told to reload, makes nothing
+// more, and shows no secret.
+func TestATokenFormIsSentOnce(t *testing.T) {
+	t.Parallel()
+	w, k, _ := guarded(t, server.Config{}, func(d *server.Deps) {
+		d.System = func(context.Context) (server.System, error) { return server.System{}, nil }
+	})
+	drawn := func() string {
+		m := regexp.MustCompile(`name="once" value="([A-Z2-7]{26})"`).FindStringSubmatch(w.ask("GET", "/system/access", "", asAdmin...).Body.String())
+		require.Len(t, m, 2)
+		return m[1]
+	}
+	once := drawn()
+	assert.NotEqual(t, once, drawn(), "each time another")
+	send := func(name, once string) (int, string) {
+		rec := w.send("/tokens", formOf("name", name, "role", "viewer", "days", "30", "once", once), asAdmin...)
+		assert.Equal(t, "no-store", rec.Header().Get("Cache-Control"))
+		return rec.Code, safe(t, rec)
+	}
+	code, page := send("ci", once)
+	require.Equal(t, 200, code)
+	require.Contains(t, page, "SHOWNONCE")
+	code, page = send("ci", once)
+	assert.Equal(t, 409, code)
+	assert.Contains(t, page, `href="/system/access#t-t00001"`)
+	assert.NotContains(t, page, "SHOWNONCE")
+	assert.Len(t, k.origins, 1)
+	code, _ = send("other", once)
+	assert.Equal(t, 200, code, "what somebody has changed is another form")
+	code, _ = send("ci", drawn())
+	assert.Equal(t, 200, code)
+	assert.Len(t, k.origins, 3)
 }

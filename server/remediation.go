@@ -166,32 +166,12 @@ func (s *Server) answerRemediation(approve bool) personal {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
 		defer cancel()
 		id := param(c, "id")
-		if err := s.runUnchanged(c, id); err != nil {
-			return err
-		}
-		r, err := s.deps.Remediator.Answer(ctx, id, in.By, approve)
+		r, err := s.deps.Remediator.Answer(asRead[tocsin.Remediation](ctx, c), id, in.By, approve)
 		if err != nil {
 			return missing(err, "remediation", id)
 		}
 		return s.json(c, map[string]any{"remediation": r})
 	}
-}
-
-// runUnchanged holds what If-Match asks for, as silenceUnchanged does.
-func (s *Server) runUnchanged(c echo.Context, id string) error {
-	hold := unchanged(c)
-	if hold == nil {
-		return nil
-	}
-	r, _, err := s.deps.Remedies.Remediation(c.Request().Context(), id)
-	if err != nil {
-		return missing(err, "remediation", id)
-	}
-	tag, err := etagOf(r)
-	if err != nil {
-		return err
-	}
-	return hold(tag)
 }
 
 // holdRemedies stops remedies, or has them go on.

@@ -51,7 +51,13 @@ func (m *medicine) Remediate(_ context.Context, incident, remedy, target, by str
 	return dose, m.err
 }
 
-func (m *medicine) Answer(_ context.Context, id, by string, approve bool) (tocsin.Remediation, error) {
+func (m *medicine) Answer(ctx context.Context, id, by string, approve bool) (tocsin.Remediation, error) {
+	if id != dose.ID {
+		return dose, tocsin.ErrNotFound
+	}
+	if err := tocsin.Allowed(ctx, &dose); err != nil {
+		return dose, err
+	}
 	m.did = append(m.did, fmt.Sprint(id, " ", approve, " by ", by))
 	return dose, m.err
 }

@@ -147,9 +147,12 @@ func (w *twoTeams) PutOverride(_ context.Context, o tocsin.Override) (tocsin.Ove
 	return o, nil
 }
 
-func (w *twoTeams) AnswerOverride(_ context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error) {
+func (w *twoTeams) AnswerOverride(ctx context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error) {
 	for _, o := range w.overrides {
 		if o.ID == id {
+			if err := tocsin.Allowed(ctx, &o); err != nil {
+				return o, err
+			}
 			w.did = append(w.did, fmt.Sprint(answer, " ", id))
 			o.EndedBy = by
 			return o, nil
@@ -170,13 +173,29 @@ func (w *twoTeams) Silences(context.Context) ([]tocsin.Silence, error) {
 	}, nil
 }
 
-func (w *twoTeams) PutSilence(_ context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+func (w *twoTeams) allowed(ctx context.Context, id string) error {
+	all, err := w.Silences(ctx)
+	for n := range all {
+		if all[n].ID == id {
+			return tocsin.Allowed(ctx, &all[n])
+		}
+	}
+	return err
+}
+
+func (w *twoTeams) PutSilence(ctx context.Context, s tocsin.Silence) (tocsin.Silence, error) {
+	if err := w.allowed(ctx, s.ID); err != nil {
+		return s, err
+	}
 	w.did = append(w.did, strings.TrimSpace(fmt.Sprint("silence ", s.Matchers, " ", s.ID)))
 	s.ID = "silnew"
 	return s, nil
 }
 
-func (w *twoTeams) ExpireSilence(_ context.Context, id, _ string) error {
+func (w *twoTeams) ExpireSilence(ctx context.Context, id, _ string) error {
+	if err := w.allowed(ctx, id); err != nil {
+		return err
+	}
 	w.did = append(w.did, "expire "+id)
 	return nil
 }
@@ -291,6 +310,7 @@ func (w *twoTeams) everything(d *server.Deps) {
 	j.put(tocsin.Event{Kind: tocsin.EventChange, Text: canary})
 	d.Log, d.Changed = j, j.changed
 	d.Teams = func() []string { return []string{"db", "web"} }
+	d.TeamReceivers = func(team string) []string { return []string{team} }
 	d.Who, d.Bearer = ofTeams, func(t tocsin.Token) tocsin.Principal { return inTeam(t.Name, t.Role) }
 }
 

@@ -119,12 +119,15 @@ func (r *rota) PutOverride(_ context.Context, o tocsin.Override) (tocsin.Overrid
 	return o, r.err
 }
 
-func (r *rota) AnswerOverride(_ context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error) {
+func (r *rota) AnswerOverride(ctx context.Context, id, by string, answer tocsin.OverrideAnswer) (tocsin.Override, error) {
 	i := slices.IndexFunc(r.overrides, func(o tocsin.Override) bool { return o.ID == id })
 	if i < 0 {
 		return tocsin.Override{}, tocsin.ErrNotFound
 	}
 	o := &r.overrides[i]
+	if err := tocsin.Allowed(ctx, o); err != nil {
+		return *o, err
+	}
 	want := map[tocsin.OverrideAnswer]tocsin.OverrideState{
 		tocsin.OverrideAccept: tocsin.OverrideActive, tocsin.OverrideDecline: tocsin.OverrideDeclined, tocsin.OverrideCancel: tocsin.OverrideCancelled,
 	}[answer]

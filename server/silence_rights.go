@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -58,13 +59,33 @@ func (s *Server) mayOnSilence(c echo.Context, who *tocsin.Principal, id string) 
 		return nil
 	}
 	found, err := s.silence(c, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !who.MaySilence(tocsin.RightRespond, written(found.Matchers)):
-		return forbiddenHere(who, tocsin.RightRespond)
 	}
-	return nil
+	return mayChangeSilence(who, &found)
+}
+
+// mayChangeSilence refuses who may not change a silence that they may view.
+func mayChangeSilence(who *tocsin.Principal, found *tocsin.Silence) error {
+	if who.MaySilence(tocsin.RightRespond, written(found.Matchers)) {
+		return nil
+	}
+	return forbiddenHere(who, tocsin.RightRespond)
+}
+
+// changingSilence returns the context for a change of a silence: only where it is, when
+// it is changed, still theirs who ask, and as they have read it.
+func changingSilence(c echo.Context, who *tocsin.Principal) context.Context {
+	ctx := asRead[tocsin.Silence](c.Request().Context(), c)
+	if who.May(tocsin.RightRespond) {
+		return ctx
+	}
+	return tocsin.OnlyIf(ctx, func(was *tocsin.Silence) error {
+		if !seesSilence(who, was) {
+			return notFound(fmt.Sprintf("silence %q", clip(was.ID)))
+		}
+		return mayChangeSilence(who, was)
+	})
 }
 
 // mayMakeSilence refuses a silence that could hide what is not theirs who ask for it.

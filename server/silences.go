@@ -74,19 +74,19 @@ func (s *Server) keepSilence(c echo.Context, who *tocsin.Principal, in tocsin.Si
 	if err := checkSilence(in, now); err != nil {
 		return in, err
 	}
-	if in.ID != "" {
+	switch {
+	case in.ID != "":
 		if err := s.mayOnSilence(c, who, in.ID); err != nil {
 			return in, err
 		}
+	case c.Request().Header.Get(headerIfMatch) != "":
+		return in, invalid(headerIfMatch, "there is nothing to be changed: id is missing")
 	}
 	if err := mayMakeSilence(who, in.Matchers); err != nil {
 		return in, err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	ctx, cancel := context.WithTimeout(changingSilence(c, who), s.config.Limits.Wait)
 	defer cancel()
-	if err := s.silenceUnchanged(c, in.ID); err != nil {
-		return in, err
-	}
 	return s.deps.Silencer.PutSilence(ctx, in)
 }
 
@@ -162,24 +162,6 @@ func (s *Server) silence(c echo.Context, id string) (tocsin.Silence, error) {
 	return list[i], nil
 }
 
-// silenceUnchanged holds what If-Match asks for. Two who send the same tag in the
-// same instant may both pass: what is kept is whole, and the later one's.
-func (s *Server) silenceUnchanged(c echo.Context, id string) error {
-	hold := unchanged(c)
-	if hold == nil {
-		return nil
-	}
-	found, err := s.silence(c, id)
-	if err != nil {
-		return err
-	}
-	tag, err := etagOf(found)
-	if err != nil {
-		return err
-	}
-	return hold(tag)
-}
-
 func (s *Server) expireSilence(c echo.Context, who *tocsin.Principal) error {
 	if err := s.endSilence(c, who); err != nil {
 		return err
@@ -192,10 +174,7 @@ func (s *Server) endSilence(c echo.Context, who *tocsin.Principal) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), s.config.Limits.Wait)
+	ctx, cancel := context.WithTimeout(changingSilence(c, who), s.config.Limits.Wait)
 	defer cancel()
-	if err := s.silenceUnchanged(c, param(c, "id")); err != nil {
-		return err
-	}
-	return s.deps.Silencer.ExpireSilence(ctx, param(c, "id"), by)
+	return missing(s.deps.Silencer.ExpireSilence(ctx, param(c, "id"), by), "silence", param(c, "id"))
 }

@@ -87,6 +87,15 @@ func (l *ledger) must(id string) (*record, error) {
 	return r, err
 }
 
+// mayChange is must, where tocsin.OnlyIf allows the change of that run.
+func (l *ledger) mayChange(ctx context.Context, id string) (*record, error) {
+	r, err := l.must(id)
+	if err == nil {
+		err = tocsin.Allowed(ctx, &r.Remediation)
+	}
+	return r, err
+}
+
 func (l *ledger) stops() stops { return readStops(l.tx.Documents(KindSwitch)) }
 
 func readStops(docs []tocsin.Document, _ uint64) stops {

@@ -26,7 +26,7 @@ func (e *Engine) Start(ctx context.Context, incident, remedy, target, by string)
 	if err != nil {
 		return tocsin.Remediation{}, err
 	}
-	return e.change(ctx, func(l *ledger) (*record, error) {
+	return e.change(ctx, once(ctx, func(l *ledger) (*record, error) {
 		inc := l.tx.Incident(incident)
 		if inc == nil {
 			return nil, tocsin.ErrNotFound
@@ -54,7 +54,21 @@ func (e *Engine) Start(ctx context.Context, incident, remedy, target, by string)
 		}
 		r.Round++
 		return r, l.ask(r, c, by)
-	})
+	}))
+}
+
+// once is fn where the request of ctx has not done it before.
+func once(ctx context.Context, fn func(*ledger) (*record, error)) func(*ledger) (*record, error) {
+	return func(l *ledger) (*record, error) {
+		if err := tocsin.Again(ctx, l.tx, tocsin.MadeRemediation, l.now); err != nil {
+			return nil, err
+		}
+		r, err := fn(l)
+		if err == nil {
+			err = tocsin.Done(ctx, l.tx, tocsin.MadeRemediation, r.ID, l.now)
+		}
+		return r, err
+	}
 }
 
 // ask proposes a run that somebody asks for, and takes that for their approval
@@ -117,7 +131,7 @@ func (e *Engine) choose(ctx context.Context, incident, name, target string) (*ca
 func (e *Engine) Approve(ctx context.Context, id, by string) (tocsin.Remediation, error) {
 	by = strings.TrimSpace(by)
 	return e.change(ctx, func(l *ledger) (*record, error) {
-		r, err := l.must(id)
+		r, err := l.mayChange(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +188,7 @@ func approvedBy(r *record, by string) bool {
 func (e *Engine) Deny(ctx context.Context, id, by string) (tocsin.Remediation, error) {
 	by = strings.TrimSpace(by)
 	return e.change(ctx, func(l *ledger) (*record, error) {
-		r, err := l.must(id)
+		r, err := l.mayChange(ctx, id)
 		switch {
 		case err != nil:
 			return nil, err
@@ -194,7 +208,7 @@ func (e *Engine) Deny(ctx context.Context, id, by string) (tocsin.Remediation, e
 func (e *Engine) Cancel(ctx context.Context, id, by string) (tocsin.Remediation, error) {
 	by = strings.TrimSpace(by)
 	out, err := e.change(ctx, func(l *ledger) (*record, error) {
-		r, err := l.must(id)
+		r, err := l.mayChange(ctx, id)
 		switch {
 		case err != nil:
 			return nil, err

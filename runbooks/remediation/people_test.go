@@ -144,6 +144,28 @@ func TestSuggestionsWaitAsLongAsTheAlert(t *testing.T) {
 	}, remedy(tocsin.ModeSuggest))
 }
 
+// A request that is sent again after somebody has said no does not ask once more.
+func TestAKeyAsksOnce(t *testing.T) {
+	t.Parallel()
+	play(t, func(s *stage) {
+		id := s.burn("node-3")
+		start := func(key byte) (tocsin.Remediation, error) {
+			ctx := tocsin.WithOnce(context.Background(), &tocsin.Once{Name: [32]byte{key}, Makes: tocsin.MadeRemediation})
+			return s.engine.Start(ctx, id, "restart-node", "", "ana")
+		}
+		r, err := start(1)
+		require.NoError(s, err)
+		_, err = s.engine.Deny(context.Background(), r.ID, "bo")
+		require.NoError(s, err)
+		_, err = start(1)
+		assert.Equal(s, &tocsin.RepeatError{Made: tocsin.MadeRemediation, ID: r.ID}, err)
+		assert.Equal(s, tocsin.RemediationDenied, s.one(id).State)
+		_, err = start(2)
+		require.NoError(s, err)
+		assert.NotEqual(s, tocsin.RemediationDenied, s.one(id).State)
+	}, remedy(tocsin.ModeApprove, twoPerson, approvers("ana", "bo")))
+}
+
 func TestDenyAndCancel(t *testing.T) {
 	t.Parallel()
 	play(t, func(s *stage) {
