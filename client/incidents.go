@@ -17,6 +17,12 @@ type IncidentQuery struct {
 	// Matchers that one of the incident's alerts, or the incident, must match, in
 	// Alertmanager's syntax.
 	Matchers []string
+	// Team whose receivers are told of them; empty: whoever is.
+	Team string
+	// Mine lists those alone that call who asks, or are theirs.
+	Mine bool
+	// Severity that they have at least; empty: any.
+	Severity tocsin.Severity
 	// Archived lists the archived ones too.
 	Archived bool
 	// Limit is the most to return; 0: 100.
@@ -32,6 +38,14 @@ func (q *IncidentQuery) values() url.Values {
 	}
 	for _, m := range q.Matchers {
 		v.Add("filter", m)
+	}
+	for name, value := range map[string]string{"team": q.Team, "severity": string(q.Severity)} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if q.Mine {
+		v.Set("mine", "true")
 	}
 	if q.Archived {
 		v.Set("archived", "true")

@@ -125,7 +125,7 @@ const (
 	eventDefault = 200
 )
 
-func (s *Server) listIncidents(c echo.Context, _ *tocsin.Principal) error {
+func (s *Server) listIncidents(c echo.Context, who *tocsin.Principal) error {
 	f := tocsin.Filter{}
 	for _, list := range c.QueryParams()["state"] {
 		for state := range strings.SplitSeq(list, ",") {
@@ -143,6 +143,9 @@ func (s *Server) listIncidents(c echo.Context, _ *tocsin.Principal) error {
 		return err
 	}
 	if f.Limit, err = number(c, "limit", listDefault, maxList); err != nil {
+		return err
+	}
+	if f.Only, err = s.narrowed(c, who); err != nil {
 		return err
 	}
 	ms, err := matchersOf(c)

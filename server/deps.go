@@ -203,6 +203,9 @@ type Deps struct {
 	Bearer func(tocsin.Token) tocsin.Principal
 	// Teams returns the names of the teams. Nil: there are none.
 	Teams func() []string
+	// TeamReceivers returns the names of a team's receivers. Nil: lists are not
+	// narrowed to teams.
+	TeamReceivers func(team string) []string
 	// Version of the program, and Receivers the names of those that are configured:
 	// what Alertmanager's API tells of itself. Empty and nil: it tells nothing.
 	Version   string

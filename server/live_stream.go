@@ -25,6 +25,8 @@ const (
 	// streamStart has who was cut off come back after 2 s.
 	streamStart = "retry: 2000\n\n"
 	streamAlive = ": \n\n"
+	// pageAlive is what a page sees of it, so that it can say when nothing comes.
+	pageAlive = "event: beat\ndata: {}\n\n"
 	// streamReload tells a page that it may show what is not so any more.
 	streamReload = "event: reload\ndata: {\"wait\":0}\n\n"
 )
@@ -46,6 +48,8 @@ type stream struct {
 	ask func() *tocsin.Principal
 	// asked is when.
 	asked time.Time
+	// alive is what a quiet stream shows that it lives by.
+	alive string
 }
 
 func (s *Server) openStream(c echo.Context, who *tocsin.Principal, cursor uint64) *stream {
@@ -58,7 +62,7 @@ func (s *Server) openStream(c echo.Context, who *tocsin.Principal, cursor uint64
 	_ = rc.SetReadDeadline(time.Time{}) // what is over with the request's body would end the stream
 	c.Response().WriteHeader(http.StatusOK)
 	w := &patientWriter{w: c.Response(), rc: rc, wait: s.config.Timeouts.Write}
-	return &stream{w: w, rc: rc, live: s.live, cursor: cursor, reader: s.deps.Reader, who: who, asked: time.Now(), ask: func() *tocsin.Principal { return s.still(c, who) }}
+	return &stream{w: w, rc: rc, live: s.live, cursor: cursor, reader: s.deps.Reader, who: who, alive: streamAlive, asked: time.Now(), ask: func() *tocsin.Principal { return s.still(c, who) }}
 }
 
 // still returns who looks on as they are now, or nil where they may not any more: a
@@ -103,7 +107,7 @@ func (st *stream) follow(ctx context.Context, v *viewer, put func(*chunk) error)
 		case <-ctx.Done():
 			return nil
 		case <-beat.C:
-			err = st.write([]byte(streamAlive))
+			err = st.write([]byte(st.alive))
 		case <-check.C:
 			if !st.may() {
 				return nil
@@ -148,6 +152,7 @@ func (s *Server) pageEvents(c echo.Context, who *tocsin.Principal) error {
 	}
 	defer s.live.leave(v)
 	st := s.openStream(c, who, from)
+	st.alive = pageAlive
 	start := streamStart
 	if said && seq != from {
 		start += streamReload

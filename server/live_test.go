@@ -137,7 +137,7 @@ func TestPagesAreToldWhatChanges(t *testing.T) {
 		time.Sleep(time.Second)
 		assert.Contains(t, s.take(), "cccccc")
 		time.Sleep(16 * time.Second)
-		assert.Equal(t, ": \n\n", s.take(), "a quiet stream lives")
+		assert.Equal(t, "event: beat\ndata: {}\n\n", s.take(), "a quiet stream lives, and the page can see that")
 
 		late := w.follow("/events?after=3")
 		assert.Contains(t, late.take(), "event: reload", "the page shows an older state")

@@ -34,13 +34,14 @@ const (
 )
 
 // listQuery are the parameters of the list's address, less the page.
-func listQuery() []string { return []string{"q", "state", "severity", "mine", "sort"} }
+func listQuery() []string { return []string{"q", "state", "severity", "team", "mine", "sort"} }
 
 // listFilter is what the list is to show.
 type listFilter struct {
 	Q        string
 	State    string
 	Severity string
+	Team     string
 	Mine     bool
 	Sort     string
 	Page     int
@@ -51,7 +52,7 @@ type listFilter struct {
 
 func readFilter(c echo.Context) listFilter {
 	f := listFilter{
-		Q: c.QueryParam("q"), State: cmp.Or(c.QueryParam("state"), showOpen), Severity: c.QueryParam("severity"),
+		Q: c.QueryParam("q"), State: cmp.Or(c.QueryParam("state"), showOpen), Severity: c.QueryParam("severity"), Team: c.QueryParam("team"),
 		Mine: c.QueryParam("mine") != "", Sort: c.QueryParam("sort"), Page: pageNumber(c),
 	}
 	var err error
@@ -64,7 +65,7 @@ func readFilter(c echo.Context) listFilter {
 // Query is the list's address without the page.
 func (f *listFilter) Query() string {
 	v := url.Values{}
-	for _, p := range [][2]string{{"q", f.Q}, {"severity", f.Severity}, {"sort", f.Sort}} {
+	for _, p := range [][2]string{{"q", f.Q}, {"severity", f.Severity}, {"team", f.Team}, {"sort", f.Sort}} {
 		if p[1] != "" {
 			v.Set(p[0], p[1])
 		}
@@ -124,6 +125,7 @@ func (f *listFilter) sortIncidents(list []*tocsin.Incident) {
 type listView struct {
 	page
 	Filter    listFilter
+	Teams     []string
 	Incidents []*tocsin.Incident
 	// Total counts what fits; Waiting those of them that nobody has acknowledged.
 	// Searched is set where not all could be looked through.
@@ -140,6 +142,12 @@ func (v *listView) Say() string {
 	return plural(v.Total, "incident") + ", " + strconv.Itoa(v.Waiting) + " not acknowledged"
 }
 
+// Takes reports whether any incident of the page can be acknowledged.
+func (v *listView) Takes() bool { return slices.ContainsFunc(v.Incidents, takes) }
+
+// takes reports whether an incident can be acknowledged with others.
+func takes(i *tocsin.Incident) bool { return i.State == tocsin.Triggered }
+
 // indexPage lists the incidents. With ?part=list it is the list alone, which the
 // script puts in the place of the old one.
 func (s *Server) indexPage(c echo.Context, who *tocsin.Principal) error {
@@ -147,7 +155,7 @@ func (s *Server) indexPage(c echo.Context, who *tocsin.Principal) error {
 	if c.QueryParam("part") != "" {
 		return s.listPart(c, f, who)
 	}
-	v := listView{page: s.follow(s.top(c, "Incidents", 15), "*"), Filter: f}
+	v := listView{page: s.follow(s.top(c, "Incidents", 15), "*"), Filter: f, Teams: s.teamsFor(who)}
 	if err := s.fillList(c.Request().Context(), &v, who); err != nil {
 		return err
 	}
@@ -167,6 +175,12 @@ func (s *Server) fillList(ctx context.Context, v *listView, who *tocsin.Principa
 	ask := tocsin.Filter{States: f.states(), Limit: listOpen}
 	if f.State == showResolved || f.State == showAll {
 		ask.Archived, ask.Limit = true, listEnded
+	}
+	var err error
+	if f.Team != "" {
+		if ask.Only, err = s.ofTeam(who, f.Team); err != nil {
+			return err
+		}
 	}
 	r := who.Reader(s.deps.Reader)
 	list, err := r.List(ctx, ask)

@@ -34,7 +34,7 @@ func TestInsightsPage(t *testing.T) {
 	page := safe(t, w.ask("GET", "/insights?weeks=13", ""))
 	assert.Equal(t, now.AddDate(0, 0, -91), asked)
 	for _, want := range []string{
-		"median 1m30s, 90 % within 2h 1m", `href="/incidents/idle11"`, `href="/incidents/i49"`, "and 10 more", "&lt;b&gt;ana&lt;/b&gt;</bdi>: <strong>3 pages</strong>",
+		"median 1m30s, 90 % within 2h 1m", `href="/incidents/idle11"`, `href="/incidents/i49"`, "and 10 more", "&lt;b&gt;ana&lt;/b&gt;</bdi>: <strong>3 pages</strong> in 1 incident<",
 		"none yet", "older incidents are not counted", `<a href="/insights" aria-current="page">Insights</a>`,
 	} {
 		assert.Contains(t, page, want)

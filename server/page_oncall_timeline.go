@@ -56,15 +56,21 @@ type drawTick struct {
 // legend says how a person is drawn.
 type legend struct{ Class, User string }
 
-// draw draws the shifts of a schedule in [from, to).
-func draw(n int, info *tocsin.ScheduleInfo, shifts []shiftView, from, to, now time.Time) *timeline {
+// colourOf gives each person the same colour wherever they are drawn: people are the
+// ones who are known by now, and the others are added as they come.
+func colourOf(people map[string]string, user string) string {
+	if people[user] == "" {
+		people[user] = "p" + strconv.Itoa(len(people)%colours)
+	}
+	return people[user]
+}
+
+// draw draws the shifts of a schedule in [from, to). people are the colours that were
+// given.
+func draw(n int, info *tocsin.ScheduleInfo, shifts []shiftView, from, to, now time.Time, people map[string]string) *timeline {
 	t := &timeline{
 		N: n, Schedule: info.Name, Zone: from.Location().String(), From: from, To: to, Width: drawWidth,
 		Top: drawTop, Row: drawRow, Beside: drawTop + drawRow + 2, Height: drawTop + drawRow + 4, Now: -1,
-	}
-	people := map[string]string{}
-	for i, user := range info.Users {
-		people[user] = "p" + strconv.Itoa(i%colours)
 	}
 	seen := map[string]bool{}
 	for i := range shifts {
@@ -106,10 +112,7 @@ func (t *timeline) bar(s *shiftView, people map[string]string) bar {
 	name := "gap: nobody"
 	if !s.Gap() {
 		name = s.User
-		if people[name] == "" {
-			people[name] = "p" + strconv.Itoa(len(people)%colours)
-		}
-		b.Class = people[name]
+		b.Class = colourOf(people, name)
 	}
 	b.Title = name + ", " + s.Begins.Text + " to " + s.Ends.Text
 	if s.Source != "" {

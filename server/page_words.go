@@ -16,7 +16,7 @@ import (
 func words() template.FuncMap {
 	return template.FuncMap{
 		"show": show, "short": short, "when": when, "stamp": stamp, "age": age, "href": href, "segment": segment, "query": url.QueryEscape,
-		"tick": tick, "runbookPath": runbookPath, "shape": shape, "plural": plural, "plain": plain, "anchor": anchor, "pieces": pieces, "wholeTime": wholeTime,
+		"tick": tick, "runbookPath": runbookPath, "shape": shape, "takes": takes, "plural": plural, "plain": plain, "anchor": anchor, "pieces": pieces, "wholeTime": wholeTime,
 	}
 }
 

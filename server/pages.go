@@ -146,23 +146,6 @@ func pageHeaders(c echo.Context) {
 	h.Set(echo.HeaderCacheControl, "no-store")
 }
 
-// errorPage says it in a way that a person in a browser can read.
-func (s *Server) errorPage(c echo.Context, err error) error {
-	r := refusalOf(err)
-	s.logRefusal(c, r)
-	if r.status == http.StatusServiceUnavailable {
-		c.Response().Header().Set(echo.HeaderRetryAfter, retryAfter)
-	}
-	message := clip(r.message)
-	if r.field != "" {
-		message = clip(r.field) + ": " + message
-	}
-	return s.page(c, r.status, "error", struct {
-		page
-		Status, Message string
-	}{s.top(c, http.StatusText(r.status), 0), http.StatusText(r.status), message})
-}
-
 // wantsPage reports whether a person is to read the answer.
 func wantsPage(c echo.Context) bool {
 	r := c.Request()

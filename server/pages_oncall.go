@@ -214,7 +214,12 @@ func (v *onCallView) drawAll(all []tocsin.ScheduleInfo, now time.Time) {
 	for i := range v.Schedules {
 		total += len(v.Schedules[i].Shifts)
 	}
-	drawn := 0
+	drawn, people := 0, map[string]string{}
+	for i := range all {
+		for _, user := range all[i].Users {
+			colourOf(people, user)
+		}
+	}
 	for i := range v.Schedules {
 		one := &v.Schedules[i]
 		if drawn += len(one.Shifts); drawn > pageDrawn && i > 0 {
@@ -223,7 +228,7 @@ func (v *onCallView) drawAll(all []tocsin.ScheduleInfo, now time.Time) {
 		}
 		one.Told = v.Only != "" || total <= pageTold || len(all) == 1
 		from := midnight(now.In(zoneOf(&one.ScheduleInfo)))
-		one.Timeline = draw(i, &one.ScheduleInfo, one.Shifts, from, from.AddDate(0, 0, 7*v.Weeks), now)
+		one.Timeline = draw(i, &one.ScheduleInfo, one.Shifts, from, from.AddDate(0, 0, 7*v.Weeks), now, people)
 	}
 }
 

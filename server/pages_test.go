@@ -58,7 +58,7 @@ func TestPages(t *testing.T) {
 	page = safe(t, rec)
 	for _, want := range []string{
 		"Runbook: ", "ssh $NODE", "Not filled in: <code>$NODE</code>", `href="https://docs.example.com/?a=1&amp;b=2"`,
-		"alertname=NodeDown", "channel_not_found", "up to date", "on its way, 3 failed attempts", "failed</span>",
+		"alertname=NodeDown", "channel_not_found", "up to date", "sent</span>, up to date", "known there as <code>x</code>", "an update is queued, 3 failed attempts", "failed</span>",
 		"2 firing of 120", "silenced", "Only the first 1 are shown", "opened&lt;script",
 	} {
 		assert.Contains(t, page, want)

@@ -31,7 +31,7 @@ func (a *App) serveAccess(d *server.Deps) error {
 	a.entrance.keeper = access.New(access.Options{Store: a.store, Logger: log})
 	a.setAccess(a.cfg)
 	d.Tokens, d.Sessions, d.Who = a.entrance.keeper, a.entrance.keeper, a.whoLoggedIn
-	d.Bearer, d.Teams = a.whoBears, a.teams
+	d.Bearer, d.Teams, d.TeamReceivers = a.whoBears, a.teams, a.teamReceivers
 	if a.cfg.Auth.OIDC == nil {
 		return nil
 	}
@@ -71,6 +71,16 @@ func (a *App) teams() []string {
 		names[i] = rules.Teams[i].Name
 	}
 	return names
+}
+
+// teamReceivers are the names of a team's receivers.
+func (a *App) teamReceivers(team string) []string {
+	for _, t := range a.entrance.rules.Load().Teams {
+		if t.Name == team {
+			return t.Receivers
+		}
+	}
+	return nil
 }
 
 func wireRules(cfg *config.Config) *access.Rules {

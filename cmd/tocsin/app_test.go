@@ -167,7 +167,7 @@ func TestCommandsAgainstAServer(t *testing.T) {
 	id := r.incidents(t)[0].ID
 	assert.Contains(t, runCLI(t, 0, "incidents", "--server.url", r.url), id)
 	detail := runCLI(t, 0, "incidents", id, "--server.url", r.url)
-	for _, want := range []string{"NodeDown a", "tocsin.yml:", "slack:#incidents  up to date", "triggered in PagerDuty"} {
+	for _, want := range []string{"NodeDown a", "tocsin.yml:", "slack:#incidents  sent, up to date", "known there as C", "triggered in PagerDuty"} {
 		assert.Contains(t, detail, want)
 	}
 	assert.Contains(t, runCLI(t, 0, "ack", id, "--by", "ana", "--server.url", r.url), "acknowledged")

@@ -29,11 +29,14 @@ func (a *App) beside(ctx context.Context, who *tocsin.Principal, id string) ([]s
 
 // facts says it in lines.
 func facts(b *runbooks.Beside) []server.Fact {
-	times := " times"
-	if b.Fired.N == 1 {
-		times = " time, this one"
+	times := b.Fired.String() + " times"
+	switch {
+	case b.Fired.N == 1 && b.Fired.AtLeast:
+		times = "at least this once"
+	case b.Fired.N == 1:
+		times = "only this once"
 	}
-	out := []server.Fact{{Heading: "Fired", Text: b.Fired.String() + times + " since " + inUTC(b.Since)}}
+	out := []server.Fact{{Heading: "Fired", Text: times + " since " + inUTC(b.Since)}}
 	for i := range b.Earlier {
 		out = append(out, server.Fact{Heading: "Last time", Text: earlier(&b.Earlier[i]), Incident: b.Earlier[i].Incident})
 	}

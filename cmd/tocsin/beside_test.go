@@ -42,7 +42,7 @@ func TestBesideTheSteps(t *testing.T) {
 			continue
 		}
 		said := d.get(t, "/api/v1/incidents/"+inc.ID+"/beside")
-		assert.Contains(t, said, "1 time, this one")
+		assert.Contains(t, said, "only this once since ")
 		assert.Contains(t, d.get(t, "/incidents/"+inc.ID+"/beside"), "graph.svg")
 	}
 	assert.Contains(t, d.get(t, "/api/v1/incidents/"+id+"/beside"), "Fired")

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/user"
+	"strings"
 
 	"github.com/tocsin-oncall/tocsin/client"
 )
@@ -36,6 +37,24 @@ func next(err error) string {
 		return "is the server running? name it with --server.url"
 	case errors.As(err, &answer) && answer.Status == http.StatusUnauthorized:
 		return "give an API token with --server.token-file, or in $TOCSIN_TOKEN"
+	case errors.As(err, &answer) && answer.Status == http.StatusNotFound:
+		return whereListed(answer.Detail)
+	}
+	return ""
+}
+
+// whereListed says what lists those of the kind that was not found; "": nothing.
+func whereListed(detail string) string {
+	kind, _, _ := strings.Cut(detail, " ")
+	switch kind {
+	case "incident":
+		return "tocsin incidents --all lists those that there are"
+	case "remediation":
+		return "tocsin remediate list lists those that there are"
+	case "override":
+		return "tocsin override list lists those that there are"
+	case "silence":
+		return "tocsin silence list --expired lists those that there are"
 	}
 	return ""
 }

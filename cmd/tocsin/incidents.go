@@ -17,15 +17,20 @@ type incidentsCmd struct {
 	ID    string `arg:"" optional:"" help:"The incident to show; without it, all live ones are listed."`
 	All   bool   `help:"List the archived ones too."`
 	State string `help:"List only these: triggered, acknowledged, resolved; several with commas."`
-	Limit int    `default:"100" help:"The most to list."`
-	Watch bool   `help:"List them again whenever something changes, until Ctrl-C."`
+	// Filter is as the API calls it; what it holds are matchers.
+	Filter   []string        `sep:"none" placeholder:"MATCHER" help:"List only those of which an alert matches: severity=\"critical\", or several with commas; may be repeated."`
+	Team     string          `placeholder:"TEAM" help:"List only those that a team is told of."`
+	Mine     bool            `help:"List only those that call you, or that are yours, as the API token names you."`
+	Severity tocsin.Severity `placeholder:"SEVERITY" help:"List only those that are at least this severe: critical, error, warning, info."`
+	Limit    int             `default:"100" help:"The most to list."`
+	Watch    bool            `help:"List them again whenever something changes, until Ctrl-C."`
 	outputFlag
 	clientFlags
 }
 
 // Help is shown by --help.
 func (incidentsCmd) Help() string {
-	return "Example: tocsin incidents --watch\n\nExample: tocsin incidents k7f3q9"
+	return "Example: tocsin incidents --watch\n\nExample: tocsin incidents --team db --filter 'region=\"eu\"'\n\nExample: tocsin incidents k7f3q9"
 }
 
 // Validate refuses what would be left out silently.
@@ -41,7 +46,7 @@ func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
 	if c.ID != "" {
 		return c.show(ctx, e)
 	}
-	q := client.IncidentQuery{Limit: c.Limit, Archived: c.All}
+	q := client.IncidentQuery{Limit: c.Limit, Archived: c.All, Matchers: c.Filter, Team: c.Team, Mine: c.Mine, Severity: c.Severity}
 	if c.State != "" {
 		q.States = []tocsin.State{tocsin.State(c.State)} // several with commas are the server's to take apart
 	}
@@ -56,11 +61,19 @@ func (c *incidentsCmd) Run(ctx context.Context, e *env) error {
 		return printJSON(e.out, list)
 	}
 	if len(list.Incidents) == 0 {
-		_, err := fmt.Fprintln(e.out, "no incidents")
+		_, err := fmt.Fprintln(e.out, "no incidents"+c.elsewhere())
 		return err
 	}
 	writeIncidents(e.out, "", list.Incidents)
 	return nil
+}
+
+// elsewhere says where there may be more than an empty list has.
+func (c *incidentsCmd) elsewhere() string {
+	if c.All {
+		return ""
+	}
+	return "; --all looks among those that are over, too"
 }
 
 func (c *incidentsCmd) show(ctx context.Context, e *env) error {
@@ -180,22 +193,24 @@ func deliveryLine(inc *tocsin.Incident, d *tocsin.Delivery) string {
 	case d.Failed:
 		return fmt.Sprintf("%s  failed: %s", d.Target, printable(d.Error))
 	case d.Lags(inc) && d.Error != "":
-		return fmt.Sprintf("%s  behind since %s, tried %d times: %s", d.Target, stamp(d.Since), d.Attempts, printable(d.Error))
+		return fmt.Sprintf("%s  queued since %s, tried %s: %s", d.Target, stamp(d.Since), plural(int(d.Attempts), "time"), printable(d.Error))
+	case d.Lags(inc) && d.Ref == "":
+		return fmt.Sprintf("%s  queued since %s", d.Target, stamp(d.Since))
 	case d.Lags(inc):
-		return fmt.Sprintf("%s  behind since %s", d.Target, stamp(d.Since))
+		return fmt.Sprintf("%s  an update is queued since %s", d.Target, stamp(d.Since))
 	case d.Stopped && d.Ref == "":
 		return d.Target + "  stopped: somebody answered"
 	case d.DeliveredAt.IsZero():
 		return d.Target + "  nothing to tell"
 	default:
-		return fmt.Sprintf("%s  up to date since %s", d.Target, stamp(d.DeliveredAt))
+		return fmt.Sprintf("%s  sent, up to date since %s; known there as %s", d.Target, stamp(d.DeliveredAt), cmp.Or(printable(d.Ref), "nothing"))
 	}
 }
 
 func stateOf(inc *tocsin.Incident) string {
 	s := string(inc.State)
 	if inc.Open() && inc.Quiet() {
-		s += " (quiet)"
+		s += " (suppressed)"
 	}
 	if inc.Flapping {
 		s += " (flapping)"

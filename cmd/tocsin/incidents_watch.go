@@ -74,7 +74,7 @@ func (c *incidentsCmd) paint(list client.Incidents, trouble error) (*watched, er
 	case c.Output == "json":
 		page.Write(append(key, '\n'))
 	case len(list.Incidents) == 0:
-		fmt.Fprintln(&page, "no incidents")
+		fmt.Fprintln(&page, "no incidents"+c.elsewhere())
 	default:
 		writeIncidents(&page, "", list.Incidents)
 	}

@@ -101,7 +101,7 @@
       url.hash = "";
       url.searchParams.delete("done");
       if ($("#list")) url.searchParams.set("part", "list");
-      const answer = await fetch(url, { headers: { Accept: "text/html" } });
+      const answer = await fetch(url, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(20000) });
       if (answer.redirected || answer.status === 401 || answer.status === 403) return location.reload();
       if (!answer.ok) throw new Error(answer.status);
       const doc = settle(new DOMParser().parseFromString(await answer.text(), "text/html"));
@@ -138,11 +138,13 @@
     pace = wait > 600 ? 1000 : 500; // few see what happens within a second
     soon(wait > 600 ? Math.random() * wait : 0);
   };
-  let source;
+  let source, heard = 0;
   const follow = () => {
     const what = body.dataset.live;
     if (!what || source || document.hidden) return;
+    heard = Date.now();
     source = new EventSource("/events?after=" + encodeURIComponent(body.dataset.seq));
+    for (const kind of ["open", "beat", "incidents", "reload"]) source.addEventListener(kind, () => { heard = Date.now(); });
     source.addEventListener("incidents", (e) => {
       body.dataset.seq = e.lastEventId;
       const { incidents, wait } = JSON.parse(e.data);
@@ -162,6 +164,18 @@
     });
   };
   const unfollow = () => { source?.close(); source = undefined; };
+  // The server is heard of every 15 s. A connection that has gone without a word, as
+  // when a phone changes networks, is not told of by the browser for long.
+  const anew = () => {
+    if (!source) return;
+    cut(true);
+    unfollow();
+    follow();
+    soon();
+  };
+  setInterval(() => { if (Date.now() - heard > 40000) anew(); }, 5000);
+  addEventListener("offline", () => { if (source) cut(true); });
+  addEventListener("online", anew);
   // a page that nobody sees holds no connection: browsers allow six for all tabs
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return unfollow();

@@ -102,6 +102,24 @@ describe('the pages', () => {
     await plain.context().close();
   });
 
+  it('say that they may be old, when the server is not heard of any more', async () => {
+    const lone = await stage.person('bo');
+    await lone.clock.install();
+    await lone.goto('/');
+    const cut = lone.locator('#cut');
+    await lone.waitForResponse((r) => r.url().includes('/events'), { timeout: 5000 }).catch(() => {}); // it may have been there already
+    await lone.clock.fastForward(30_000);
+    assert.equal(await cut.isVisible(), false, 'a quiet server is not one that is gone');
+    await lone.route('**/*', (route) => route.abort()); // the connection stays as it is, and nothing comes of it
+    await lone.clock.fastForward(60_000);
+    await cut.waitFor({ state: 'visible' });
+    assert.match(await cut.innerText(), /may be old/);
+    await lone.unroute('**/*');
+    await lone.clock.fastForward(60_000);
+    await cut.waitFor({ state: 'hidden' });
+    await lone.context().close();
+  });
+
   it('are worked with by keyboard alone', async () => {
     await page.setViewportSize({ width: 1280, height: 800 });
     await page.goto(`/incidents/${what.hostile.id}`);
