@@ -82,7 +82,10 @@ type Remediation struct {
 	Mode   Mode   `json:"mode"`
 	// Parameters as the alert's labels filled them.
 	Parameters map[string]string `json:"parameters,omitempty"`
-	State      RemediationState  `json:"state"`
+	// Argv is what is executed, exactly: what is approved. Runs of before it was kept
+	// have none.
+	Argv  []string         `json:"argv,omitempty"`
+	State RemediationState `json:"state"`
 	// Why it stands there, in words.
 	Why string `json:"why,omitempty"`
 

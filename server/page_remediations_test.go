@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -83,6 +84,12 @@ func TestRemedyFromThePage(t *testing.T) {
 	rec = w.send("/remediations/r1/deny", formOf())
 	assert.Equal(t, "/remediations/r1?done=answer-denied", rec.Header().Get("Location"))
 	assert.Equal(t, []string{"r1 true by page", "r1 false by page"}, p.did[1:])
+
+	p.run.Argv = []string{"/usr/bin/restart", "--node", "<b>node-3"}
+	page = safe(t, w.ask("GET", "/remediations/r1", ""))
+	told, answered := strings.Index(page, "<code>/usr/bin/restart</code></li><li><code>--node</code></li><li><code>&lt;b&gt;node-3</code>"), strings.Index(page, "/approve")
+	require.Positive(t, told)
+	assert.Less(t, told, answered, "what is approved stands before the button")
 
 	p.run.State, p.output = tocsin.RemediationStarted, "one\n<b>two"
 	page = safe(t, w.ask("GET", "/remediations/r1", ""))

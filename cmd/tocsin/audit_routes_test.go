@@ -147,7 +147,7 @@ func (c *changer) hold(route string, want *routeChange) {
 	}
 	var of []tocsin.Event
 	for _, e := range events {
-		if e.Kind == want.kind {
+		if e.Kind == want.kind && e.Origin != "" { // without one it is Tocsin's own doing, of before
 			of = append(of, e)
 		}
 	}

@@ -99,6 +99,9 @@ func (c *remediateShowCmd) Run(ctx context.Context, e *env) error {
 func showRun(w io.Writer, a *client.Run) {
 	r := &a.Remediation
 	fmt.Fprintln(w, runLine(r))
+	for _, a := range r.Argv {
+		fmt.Fprintf(w, "  argument     %q\n", a)
+	}
 	for _, l := range r.Log {
 		by := ""
 		if l.By != "" {

@@ -27,6 +27,7 @@ func TestAutoRunsVerifiesAndSaysSo(t *testing.T) {
 		assert.Equal(s, tocsin.RemediationVerified, r.State)
 		assert.Equal(s, "node-3", r.Target)
 		assert.Equal(s, map[string]string{"node": "node-3"}, r.Parameters)
+		assert.Equal(s, s.world.cmds[0].Argv, r.Argv, "what is told is what is executed")
 		assert.Equal(s, []string{"restart-node node-3"}, s.world.runs())
 		assert.Equal(s, []string{restart, "--node", "node-3"}, s.world.cmds[0].Argv)
 		assert.Equal(s, []string{"KUBECONFIG=/etc/tocsin/kubeconfig"}, s.world.cmds[0].Environment)

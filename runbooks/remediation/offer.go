@@ -181,7 +181,7 @@ func (r *record) fill(c *candidate) error {
 	if err != nil {
 		return err
 	}
-	r.Parameters = values
+	r.Parameters, r.Argv = values, c.remedy.program.argv(values)
 	r.Input, err = c.remedy.stdin(r.Incident, r.Target, values, &c.alert.Alert)
 	return err
 }
