@@ -355,8 +355,11 @@ func TestProbesDoNotWaitForThoseWhoLook(t *testing.T) {
 	var pages sync.WaitGroup
 	for range 20 {
 		pages.Go(func() {
-			_, err := client.Query(ctx, "up", at)
-			assert.ErrorIs(t, err, context.Canceled)
+			// One that leaves makes room for another, which may be answered before it is
+			// told to leave as well.
+			if _, err := client.Query(ctx, "up", at); err != nil {
+				assert.ErrorIs(t, err, context.Canceled)
+			}
 		})
 	}
 	require.Eventually(t, func() bool { return len(prom.Asked()) == 8 }, 30*time.Second, 5*time.Millisecond, "eight at once")
