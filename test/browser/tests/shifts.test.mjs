@@ -162,6 +162,10 @@ describe('schedules and silences', () => {
     assert.deepEqual(await violations(bo), []);
     const me = () => fetch(`${stage.url}/api/v1/me`, { headers: { Authorization: `Bearer ${secret}` } });
     assert.equal((await (await me()).json()).name, 'ci');
+    await bo.reload(); // the form is sent once more
+    await bo.getByText('No other one was made.').waitFor();
+    assert.ok(!(await bo.content()).includes(secret));
+    assert.deepEqual(await violations(bo), []);
     await bo.goto('/system/access');
     assert.ok(!(await bo.content()).includes(secret), 'it is not shown again');
     await bo.getByText(/^Revoke/).first().click();
